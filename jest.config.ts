@@ -1,0 +1,18 @@
+import type { Config } from "jest";
+
+/** TypeScript is stripped by swc to CommonJS; `.ts` import paths resolve as they stand. */
+const config: Config = {
+  testEnvironment: "node",
+  testMatch: ["**/*.test.ts"],
+  testPathIgnorePatterns: ["/node_modules/", "/.data/"],
+  transform: {
+    "\\.[cm]?[jt]s$": [
+      "@swc/jest",
+      { jsc: { parser: { syntax: "typescript" }, target: "es2024" }, module: { type: "commonjs" } },
+    ],
+  },
+  transformIgnorePatterns: ["/node_modules/(?!(uuid|temporal-polyfill|lru-cache)/)"],
+  testTimeout: 30_000,
+};
+
+export default config;
