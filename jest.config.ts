@@ -11,7 +11,7 @@ const config: Config = {
       { jsc: { parser: { syntax: "typescript" }, target: "es2024" }, module: { type: "commonjs" } },
     ],
   },
-  transformIgnorePatterns: ["/node_modules/(?!(uuid|temporal-polyfill|lru-cache)/)"],
+  transformIgnorePatterns: ["/node_modules/(?!(uuid|temporal-\\w+|lru-cache)/)"],
   testTimeout: 30_000,
 };
 

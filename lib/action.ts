@@ -1,0 +1,74 @@
+import Joi from "joi";
+import type { ActionSchema, Context } from "moleculer";
+import type { ProblemCode } from "./errors.ts";
+import type { Identity } from "./passport.ts";
+import { joi } from "./validator.ts";
+
+/**
+ * What an action promises: the schemas that validate it also type it and describe it in the OpenAPI document.
+ * `.schema` files hold them; `action()` and `openAction()` bind them to a handler.
+ */
+export interface Contract<Params, Result> {
+  summary: string;
+  params: Joi.ObjectSchema<Params>;
+  result: Joi.Schema<Result>;
+  /** Codes beyond those that any action can answer. */
+  errors?: readonly ProblemCode[];
+}
+
+/** Where a request entered the mesh, as the gateway saw it. For display and audit only: a node could invent it. */
+export interface Client {
+  address?: string;
+  userAgent?: string;
+}
+
+type Guarded = ActionSchema & { access: "passport" | "open" };
+
+/** An action for a signed-in person. The passport guard has verified who that is before the handler runs. */
+export function action<P, R>(
+  contract: Contract<P, R>,
+  handler: (params: P, identity: Identity, ctx: Context<P>) => Promise<R>,
+): Guarded {
+  return {
+    access: "passport",
+    params: joi(contract.params),
+    handler: (ctx: Context<P>) => handler(ctx.params, ctx.locals.identity, ctx),
+  };
+}
+
+/** An action that anyone on the bus may call: it protects nothing, or checks its own credentials. */
+export function openAction<P, R>(
+  contract: Contract<P, R>,
+  handler: (params: P, client: Client, ctx: Context<P>) => Promise<R>,
+): Guarded {
+  return {
+    access: "open",
+    params: joi(contract.params),
+    handler: (ctx: Context<P, { client?: unknown }>) => handler(ctx.params, readClient(ctx.meta.client), ctx),
+  };
+}
+
+function readClient(meta: unknown): Client {
+  if (typeof meta !== "object" || meta === null) return {};
+  const client: Client = {};
+  if ("address" in meta && typeof meta.address === "string") client.address = meta.address.slice(0, 64);
+  if ("userAgent" in meta && typeof meta.userAgent === "string")
+    client.userAgent = meta.userAgent.slice(0, 512);
+  return client;
+}
+
+const nothing = Joi.object<Record<string, never>>({});
+
+/**
+ * `<service>.ready`: whether this service can do its work, for health checks.
+ *
+ * @throws what `check` throws: the service is not ready
+ */
+export const readyAction = (check: (ctx: Context) => Promise<unknown>): Guarded =>
+  openAction(
+    { summary: "Whether the service can do its work", params: nothing, result: Joi.boolean() },
+    async (_params, _client, ctx) => {
+      await check(ctx);
+      return true;
+    },
+  );

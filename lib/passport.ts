@@ -1,0 +1,110 @@
+import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
+import jwt from "jsonwebtoken";
+import { LRUCache } from "lru-cache";
+import { problem } from "./errors.ts";
+
+/**
+ * Who a call is made for. The auth service signs it into a passport, and every service that receives a call
+ * verifies that passport itself: a node of the mesh could write anything else into `ctx.meta`.
+ */
+export interface Identity {
+  userId: string;
+  role: "user" | "admin";
+  sessionId: string;
+  /** IANA name; decides when a day begins for this person. */
+  timeZone: string;
+}
+
+/** A public signing key as auth publishes it (RFC 7517). */
+export interface PublicJwk extends JsonWebKey {
+  kid: string;
+}
+
+export const PASSPORT_TYPE = "passport+jwt";
+
+/** Seconds that a passport is good for: a session that ends stops being felt on the bus after this at the latest. */
+export const PASSPORT_TTL = 60;
+
+/** `aud` of the passports of one mesh, so that another mesh's are refused. */
+export const passportAudience = (namespace: string): string => `${namespace}/bus`;
+
+const UNKNOWN_KEY_COOLDOWN_MS = 5_000;
+const invalid = (): Error => problem("invalid_passport", "The call carries no valid passport.");
+
+interface VerifierOptions {
+  namespace: string;
+  /** Auth's current public keys; asked for again when a passport names a key that is not among them. */
+  fetchKeys: () => Promise<PublicJwk[]>;
+  clock?: () => number;
+}
+
+/**
+ * Verifies passports with auth's public keys, so that a service needs no secret. A verified passport is
+ * remembered until it expires: auth hands out the same one while it is fresh, and the signature is paid once.
+ *
+ * @throws invalid_passport, or whatever `fetchKeys` fails with
+ */
+export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now }: VerifierOptions) {
+  const verified = new LRUCache<string, { identity: Identity; expiresAt: number }>({ max: 10_000 });
+  let keys = new Map<string, KeyObject>();
+  let loading: Promise<void> | undefined;
+  let loadedAt = Number.NEGATIVE_INFINITY;
+
+  async function load(): Promise<void> {
+    const jwks = await fetchKeys();
+    keys = new Map(jwks.map((key) => [key.kid, createPublicKey({ key, format: "jwk" })]));
+    loadedAt = clock();
+  }
+
+  async function keyFor(kid: string): Promise<KeyObject> {
+    // Forged key ids must not turn every call into a request for keys.
+    if (!keys.has(kid) && clock() - loadedAt > UNKNOWN_KEY_COOLDOWN_MS) {
+      loading ??= load().finally(() => {
+        loading = undefined;
+      });
+      await loading;
+    }
+    const key = keys.get(kid);
+    if (!key) throw invalid();
+    return key;
+  }
+
+  return async function verify(passport: unknown): Promise<Identity> {
+    if (typeof passport !== "string" || passport.length > 4_096) throw invalid();
+    const known = verified.get(passport);
+    if (known && known.expiresAt > clock()) return known.identity;
+
+    const header = jwt.decode(passport, { complete: true })?.header;
+    if (!header?.kid || header.typ !== PASSPORT_TYPE || header.crit) throw invalid();
+    const key = await keyFor(header.kid);
+    const claims = readClaims(passport, key, passportAudience(namespace), clock());
+    const { sub, role, sid, tz, exp } = claims;
+    if (
+      typeof sub !== "string" ||
+      (role !== "user" && role !== "admin") ||
+      typeof sid !== "string" ||
+      typeof tz !== "string" ||
+      exp === undefined
+    ) {
+      throw invalid();
+    }
+    const identity: Identity = { userId: sub, role, sessionId: sid, timeZone: tz };
+    verified.set(passport, { identity, expiresAt: exp * 1000 });
+    return identity;
+  };
+}
+
+function readClaims(token: string, key: KeyObject, audience: string, now: number): jwt.JwtPayload {
+  try {
+    const claims = jwt.verify(token, key, {
+      algorithms: ["ES256"],
+      audience,
+      clockTimestamp: Math.floor(now / 1000),
+    });
+    if (typeof claims === "string") throw invalid();
+    return claims;
+  } catch {
+    // Which check failed is nobody's business but an attacker's.
+    throw invalid();
+  }
+}

@@ -1,0 +1,44 @@
+import { Errors, type Middleware, type ServiceBroker } from "moleculer";
+import { problem, unavailable } from "./errors.ts";
+import { aroundAction } from "./middleware.ts";
+
+/** Database failures that pass by themselves: no connection, server shutting down, too busy, query cancelled. */
+const TRANSIENT_SQLSTATE = /^(08|53|57)/;
+
+const sqlState = (error: Error): string => {
+  const cause = "original" in error ? error.original : error;
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "";
+};
+
+const isOutage = (error: Error): boolean =>
+  /^Sequelize(Connection|HostNot|AccessDenied|ConnectionAcquire)/.test(error.name) ||
+  TRANSIENT_SQLSTATE.test(sqlState(error)) ||
+  /^(ECONN|EPIPE|ETIMEDOUT|EHOST)/.test(sqlState(error));
+
+/** What can cross the bus. A value that JSON refuses would make RabbitMQ deliver the request again, without end. */
+function serialisable(data: unknown): unknown {
+  try {
+    return data === undefined ? undefined : JSON.parse(JSON.stringify(data));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Nothing but an error with a stable code leaves a service. Others are logged here, where their cause is known,
+ * and become `unavailable` or `internal` without a trace of SQL, hosts or stacks.
+ */
+export const safeErrors = (broker: ServiceBroker): Middleware =>
+  aroundAction("SafeErrors", (next, action) => async (ctx) => {
+    try {
+      return await next(ctx);
+    } catch (error) {
+      if (error instanceof Errors.MoleculerError) {
+        error.data = serialisable(error.data);
+        throw error;
+      }
+      const cause = error instanceof Error ? error : new Error(String(error));
+      broker.logger.error({ requestId: ctx.requestID, err: cause }, `${action.name} failed`);
+      throw isOutage(cause) ? unavailable() : problem("internal", "The request could not be completed.");
+    }
+  });

@@ -1,0 +1,90 @@
+import Joi from "joi";
+
+/** Text that PostgreSQL can keep and UTF-8 can carry: no NUL, no lone surrogate. */
+export const text = (): Joi.StringSchema =>
+  Joi.string()
+    .custom((value: string, helpers) =>
+      value.includes("\0") || !value.isWellFormed() ? helpers.error("string.unicode") : value,
+    )
+    .messages({ "string.unicode": "{{#label}} must be well-formed Unicode without NUL characters" });
+
+/** A UUID of any version; ids that Taskmesh makes are version 7 (RFC 9562). */
+export const uuid = (): Joi.StringSchema => Joi.string().guid({ separator: "-" }).lowercase();
+
+const DATE = /^\d{4}-\d{2}-\d{2}$/;
+const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/** Years that both JavaScript and PostgreSQL print with four digits. */
+const inRange = (instant: Date): boolean =>
+  instant.getTime() >= -62_135_596_800_000 && instant.getUTCFullYear() <= 9999;
+
+const isDate = (value: string): boolean => {
+  if (!DATE.test(value)) return false;
+  const date = new Date(`${value}T00:00:00Z`);
+  // Date rolls 30 February over to March: only a round trip shows that it did.
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(value) && inRange(date);
+};
+
+const isInstant = (value: string): boolean => {
+  if (!INSTANT.test(value) || !isDate(value.slice(0, 10))) return false;
+  const instant = new Date(value.toUpperCase());
+  return !Number.isNaN(instant.getTime()) && inRange(instant);
+};
+
+/**
+ * A calendar date (`2026-12-01`) or an RFC 3339 instant with an offset (`2026-12-01T09:00:00+03:00`).
+ * Dates stay as they are; instants become UTC with milliseconds.
+ */
+export const dateOrInstant = (): Joi.StringSchema =>
+  Joi.string()
+    .custom((value: string, helpers) => {
+      if (isDate(value)) return value;
+      if (isInstant(value)) return new Date(value.toUpperCase()).toISOString();
+      return helpers.error("string.dateOrInstant");
+    })
+    .messages({
+      "string.dateOrInstant":
+        "{{#label}} must be a date like 2026-12-01 or an instant like 2026-12-01T09:00:00+03:00",
+    });
+
+/** An IANA time zone that this runtime knows. */
+export const timeZone = (): Joi.StringSchema =>
+  Joi.string()
+    .max(64)
+    .custom((value: string, helpers) => {
+      try {
+        // Offsets like "+03:00" are accepted by Intl but are no zones: they have no daylight saving rules.
+        if (!/^[A-Za-z]/.test(value)) return helpers.error("string.timeZone");
+        return new Intl.DateTimeFormat("en", { timeZone: value }).resolvedOptions().timeZone;
+      } catch {
+        return helpers.error("string.timeZone");
+      }
+    })
+    .messages({ "string.timeZone": "{{#label}} must be an IANA time zone like Europe/Berlin" });
+
+/** A BCP 47 language tag, in its canonical form. */
+export const locale = (): Joi.StringSchema =>
+  Joi.string()
+    .max(35)
+    .custom((value: string, helpers) => {
+      try {
+        const [canonical] = Intl.getCanonicalLocales(value);
+        return canonical ?? helpers.error("string.locale");
+      } catch {
+        return helpers.error("string.locale");
+      }
+    })
+    .messages({ "string.locale": "{{#label}} must be a language tag like en or pt-BR" });
+
+const withCommas: Joi.Root = Joi.extend((joi) => ({
+  type: "array",
+  base: joi.array(),
+  coerce: {
+    from: "string",
+    method: (value: string) => ({ value: value === "" ? [] : value.split(",") }),
+  },
+}));
+
+/** A list that may also come as text separated by commas, as in a query string. */
+export const commaList = (item: Joi.Schema): Joi.ArraySchema =>
+  withCommas.array().items(item).min(1).unique();

@@ -1,0 +1,55 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { type BrokerOptions, type ServiceBroker, Transporters } from "moleculer";
+import { loadEnv } from "./config/env.ts";
+import { passportGuard } from "./lib/guard.ts";
+import { safeErrors } from "./lib/safe-errors.ts";
+import { JoiValidator } from "./lib/validator.ts";
+import { wireParity } from "./lib/wire-parity.ts";
+
+const env = loadEnv();
+
+/** Milliseconds before a call fails: with both calls of a request inside the gateway's promise of 5 s. */
+const REQUEST_TIMEOUT = 4_000;
+
+/** Figures and their measurement: docs/decisions/0004-amqp.md. */
+const amqpOptions = {
+  // 1 by default: a node would serve one request at a time.
+  prefetch: 100,
+  // Nagle's algorithm would add some 40 ms to every call. (Moleculer's typings don't know this option.)
+  socketOptions: { noDelay: true },
+  // Requests nobody waits for any more must not run when a node comes back.
+  messageOptions: { expiration: REQUEST_TIMEOUT },
+  // Queues of nodes that died are dropped with what is left in them.
+  autoDeleteQueues: 30_000,
+};
+
+const config: BrokerOptions = {
+  namespace: env.MESH_NAMESPACE,
+  nodeID: `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`,
+  ...(env.AMQP_URL === undefined
+    ? {}
+    : { transporter: new Transporters.AMQP({ url: env.AMQP_URL, ...amqpOptions }) }),
+  requestTimeout: REQUEST_TIMEOUT,
+  // A stopping node finishes the calls it has taken.
+  tracking: { enabled: true, shutdownTimeout: 10_000 },
+  heartbeatInterval: 3,
+  heartbeatTimeout: 10,
+  validator: new JoiValidator(),
+  // $node.* would hand this node's settings, the broker's password among them, to every peer.
+  internalServices: false,
+  // The processes' own signal handlers stop more than the broker.
+  skipProcessEventRegistration: true,
+  // Added after Moleculer's own, and so around them: the guard comes before params are validated.
+  created(broker: ServiceBroker) {
+    broker.middlewares.add(safeErrors);
+    broker.middlewares.add(passportGuard);
+    if (!broker.transit) broker.middlewares.add(wireParity);
+  },
+  logLevel: env.LOG_LEVEL,
+  logger: process.stdout.isTTY
+    ? { type: "Console", options: { formatter: "short" } }
+    : { type: "Pino", options: { pino: { options: { base: null } } } },
+};
+
+export default config;

@@ -1,0 +1,158 @@
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { connect } from "amqplib";
+import { freePort } from "../embedded/ports.ts";
+import { unpackPackage } from "./debian-packages.ts";
+import { startContainer } from "./docker.ts";
+import { brewInstall } from "./homebrew.ts";
+import { deleteQueuesOf } from "./mesh-leftovers.ts";
+import { isListening, until } from "./network.ts";
+import { spawnOwned } from "./owned-process.ts";
+import { findProgram } from "./programs.ts";
+import { type OpenOptions, openFirst, type Source, type TestServer } from "./source.ts";
+
+/** What a RabbitMQ that nobody configured answers to. */
+const LOCAL_URL = "amqp://guest:guest@127.0.0.1:5672";
+
+/** Milliseconds: a slow disk, two busy cores. */
+const START_TIMEOUT = 90_000;
+
+const ADVICE =
+  "Start RabbitMQ on 127.0.0.1:5672 (guest/guest), or set AMQP_URL, or install one of: Docker; the package " +
+  "rabbitmq-server (Debian, Ubuntu, Fedora, Alpine); rabbitmq (Homebrew).";
+
+/**
+ * A RabbitMQ for one test run: the given one, the one on this machine, or one of its own. The tests' namespaces
+ * start with `t<run>`.
+ */
+export async function openRabbitMq(
+  options: OpenOptions,
+  sources = rabbitMqSources(options),
+): Promise<TestServer> {
+  const { url, run } = options;
+  if (!url) return openFirst("RabbitMQ", sources, ADVICE, options);
+  const given = { name: "AMQP_URL", open: () => useRunning(url, run) };
+  return openFirst("RabbitMQ", [given], "AMQP_URL is set, so nothing else was tried.", options);
+}
+
+function rabbitMqSources({ run, directory, log }: OpenOptions): Source[] {
+  const installed = async (): Promise<TestServer | null> => {
+    const program = findProgram("rabbitmq-server");
+    return program === null ? null : startRabbitMq({ program, directory });
+  };
+  return [
+    {
+      name: "127.0.0.1:5672",
+      open: async () => ((await isListening(5672)) ? useRunning(LOCAL_URL, run) : null),
+    },
+    { name: "installed rabbitmq-server", open: installed },
+    { name: "Docker", open: startInDocker },
+    { name: "Homebrew", open: async () => ((await brewInstall("rabbitmq")) ? installed() : null) },
+    {
+      name: "distribution package",
+      async open() {
+        const unpacked = await unpackPackage("rabbitmq-server", log);
+        if (unpacked === null) return null;
+        const program = join(unpacked.root, "usr/lib/rabbitmq/bin/rabbitmq-server");
+        return startRabbitMq({ program, directory, env: unpacked.env });
+      },
+    },
+  ];
+}
+
+async function useRunning(url: string, run: string): Promise<TestServer> {
+  const version = await ask(url);
+  return {
+    url,
+    description: `${version}, already running`,
+    release: () => deleteQueuesOf(url, `t${run}`),
+  };
+}
+
+/**
+ * Starts a RabbitMQ of its own on free ports of 127.0.0.1, with its own cookie, name server and files in
+ * `directory`. It ends with this process, however that ends.
+ *
+ * @throws an Error with the end of its log when it does not come up
+ */
+export async function startRabbitMq(options: {
+  program: string;
+  directory: string;
+  env?: NodeJS.ProcessEnv;
+}): Promise<TestServer> {
+  const home = join(options.directory, "rabbitmq");
+  const [port, distribution, nameServer] = [await freePort(), await freePort(), await freePort()];
+  mkdirSync(home, { recursive: true });
+  writeFileSync(join(home, "enabled_plugins"), "[].\n");
+  writeFileSync(join(home, "rabbitmq.conf"), config(port));
+  const log = openSync(join(home, "log"), "a");
+  const server = spawnOwned(["/bin/sh", "-c", LAUNCH, "rabbitmq", options.program], ["ignore", log, log], {
+    cwd: home,
+    env: {
+      LANG: "C.UTF-8",
+      HOME: home,
+      ...options.env,
+      PATH: [options.env?.PATH, dirname(options.program), process.env.PATH].filter(Boolean).join(":"),
+      // A host name of its own would have to resolve.
+      RABBITMQ_NODENAME: `taskmesh${port}@localhost`,
+      RABBITMQ_CONFIG_FILE: join(home, "rabbitmq.conf"),
+      RABBITMQ_CONF_ENV_FILE: join(home, "no-such-file"),
+      RABBITMQ_ENABLED_PLUGINS_FILE: join(home, "enabled_plugins"),
+      RABBITMQ_MNESIA_BASE: join(home, "data"),
+      RABBITMQ_LOG_BASE: home,
+      RABBITMQ_LOGS: "-",
+      RABBITMQ_PID_FILE: join(home, "pid"),
+      RABBITMQ_DIST_PORT: String(distribution),
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1}",
+      ERL_EPMD_PORT: String(nameServer),
+      ERL_EPMD_ADDRESS: "127.0.0.1",
+    },
+  });
+  closeSync(log);
+  const url = `amqp://guest:guest@127.0.0.1:${port}`;
+  const release = async () => {
+    await server.kill();
+    rmSync(home, { recursive: true, force: true, maxRetries: 10 });
+  };
+  const version = await until(() => ask(url).catch(() => null), server.exited, START_TIMEOUT);
+  if (version !== null) return { url, description: `${version}, its own on port ${port}`, release };
+  const output = readFileSync(join(home, "log"), "utf8").trim().slice(-1_500);
+  await release();
+  throw new Error(`did not start: ${output}`);
+}
+
+/**
+ * A shell of Erlang's name server and the broker, which would otherwise start one that outlives it.
+ * Without the limit a machine that allows 10⁹ open files makes Erlang allocate gigabytes.
+ */
+const LAUNCH = `ulimit -n 65536 2>/dev/null
+command -v epmd >/dev/null && epmd &
+exec "$1"`;
+
+const config = (port: number) => `
+listeners.tcp.1 = 127.0.0.1:${port}
+disk_free_limit.absolute = 1MB
+log.console.level = warning
+`;
+
+async function startInDocker(): Promise<TestServer | null> {
+  const container = await startContainer({
+    image: "rabbitmq:4-alpine",
+    command: "docker-entrypoint.sh rabbitmq-server",
+    port: 5672,
+  });
+  if (container === null) return null;
+  const url = `amqp://guest:guest@127.0.0.1:${container.port}`;
+  const version = await until(() => ask(url).catch(() => null), container.exited, START_TIMEOUT);
+  if (version !== null) return { url, description: `${version}, in Docker`, release: () => container.kill() };
+  await container.kill();
+  throw new Error("the container did not start");
+}
+
+/** Product and version; throws when nothing answers, or refuses these credentials. */
+async function ask(url: string): Promise<string> {
+  const connection = await connect(url, { timeout: 2_000 });
+  const { product, version } = connection.connection.serverProperties;
+  await connection.close();
+  return `${product} ${version}`;
+}

@@ -1,0 +1,54 @@
+/** A server for the tests to use. */
+export interface TestServer {
+  url: string;
+  /** Where it came from, for the log. */
+  description: string;
+  /** Ends a server that was started, removes what the tests made on one that was running. */
+  release(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** The URL that the environment gives; it must answer, and nothing else is tried. */
+  url: string | undefined;
+  /** The run's id, in the names of all that its tests make. */
+  run: string;
+  /** Where a throw-away server may keep its files. */
+  directory: string;
+  log: (line: string) => void;
+  /** Ends the search for a server. */
+  signal: AbortSignal;
+}
+
+/** One way to get a server. */
+export interface Source {
+  name: string;
+  /** `null` where this machine has no such thing; throws when it has and it failed. */
+  open(): Promise<TestServer | null>;
+}
+
+/**
+ * The first server that can be had, in the order given.
+ *
+ * @throws an Error that says what each source answered, then `advice`
+ */
+export async function openFirst(
+  what: string,
+  sources: readonly Source[],
+  advice: string,
+  { log, signal }: Pick<OpenOptions, "log" | "signal">,
+): Promise<TestServer> {
+  const answers: string[] = [];
+  for (const { name, open } of sources) {
+    signal.throwIfAborted();
+    const server = await open().catch((error: unknown) => {
+      answers.push(`${name}: ${error instanceof Error ? error.message : error}`);
+      return null;
+    });
+    if (server) {
+      log(`${what}: ${server.description}`);
+      return server;
+    }
+    if (!answers.at(-1)?.startsWith(`${name}:`)) answers.push(`${name}: none`);
+  }
+  throw new Error(`No ${what} for the tests.\n${answers.map((line) => `  ${line}\n`).join("")}${advice}`);
+}

@@ -1,0 +1,96 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { loadEnv } from "../config/env.ts";
+import { lockDataFolder, openDataFolder } from "./embedded/data-folder.ts";
+import { startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
+import { requireFreePorts } from "./embedded/ports.ts";
+import { explain } from "./embedded/refusal.ts";
+import { authSecret } from "./embedded/secrets.ts";
+import { onParentGone } from "./parent.ts";
+
+/** Milliseconds that a whole stop may take, and within it that a step of the start may take to finish. */
+const STOP_TIMEOUT = 15_000;
+const START_STEP_TIMEOUT = 3_000;
+
+const env = loadEnv();
+/** What runs, in the order it was started; stopped the other way round. */
+const running: { stop(): Promise<void> }[] = [];
+let stopping = false;
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(0));
+onParentGone(() => stop(0));
+// A terminal that was closed must not turn the stop into a crash.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+const started = start().catch((error: unknown) => {
+  if (!stopping) fail(explain(error, env.LOG_LEVEL === "debug"));
+});
+
+async function start(): Promise<void> {
+  const dataFolder = openDataFolder(env.DATA_DIR);
+  const ownDatabase = env.AUTH_DATABASE_URL !== undefined && env.TASKS_DATABASE_URL !== undefined;
+  if (!ownDatabase) {
+    // Said before a word about ports: the usual reason for a taken port is a Taskmesh that already runs here.
+    (await lockDataFolder(dataFolder)).release();
+  }
+  await requireFreePorts(env.HOST, { PORT: env.PORT, OPS_PORT: env.OPS_PORT });
+  process.env.AUTH_SECRET = env.AUTH_SECRET ?? authSecret(dataFolder);
+  const data = ownDatabase ? "Data is kept in the database of DATABASE_URL" : await startDatabase(dataFolder);
+  if (stopping) return;
+
+  // Imported only now: these read the settings that were completed above.
+  const { migrateUp } = await import("../mixins/migrations.ts");
+  await migrateUp();
+  if (stopping) return;
+  const { startNode } = await import("../lib/node.ts");
+  running.push(await startNode(["auth", "tasks", "api"]));
+  if (stopping) return;
+
+  const url = `http://${publicHost(env.HOST)}:${env.PORT}`;
+  console.log(`Taskmesh is ready: ${url}  (docs: ${url}/docs)`);
+  console.log(`${data}. Ctrl-C stops everything.`);
+}
+
+async function startDatabase(dataFolder: string): Promise<string> {
+  const postgres = await startEmbeddedPostgres({
+    dataDir: dataFolder,
+    database: "taskmesh",
+    log: console.log,
+  });
+  running.push(postgres);
+  process.env.DATABASE_URL = postgres.url;
+  void postgres.exited.then(() => {
+    if (!stopping)
+      fail(`PostgreSQL ended on its own, so Taskmesh stops. Its last words:${postgres.lastWords()}`);
+  });
+  return `Data is kept in ${postgres.folder}/postgres (PostgreSQL on port ${postgres.port})`;
+}
+
+function fail(message: string): void {
+  console.error(message);
+  stop(1);
+}
+
+/** Stops everything, once: a Ctrl-C comes twice (from the terminal and from run.cjs), and an impatient one again. */
+function stop(exitCode: number): void {
+  if (stopping) return;
+  stopping = true;
+  setTimeout(() => {
+    console.error(`The stop took longer than ${STOP_TIMEOUT / 1000} s and was cut short.`);
+    process.exit(1);
+  }, STOP_TIMEOUT);
+  void stopAll(exitCode);
+}
+
+async function stopAll(exitCode: number): Promise<void> {
+  await Promise.race([started, delay(START_STEP_TIMEOUT)]);
+  for (const part of running.reverse()) {
+    await part.stop().catch((error: unknown) => console.error(explain(error, env.LOG_LEVEL === "debug")));
+  }
+  process.exit(exitCode);
+}
+
+/** How a browser on this machine reaches a server that listens on `host`. */
+function publicHost(host: string): string {
+  if (["0.0.0.0", "::", "::1", "127.0.0.1"].includes(host)) return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,161 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import cors from "cors";
+import type { CallingOptions, ServiceSchema } from "moleculer";
+import ApiGateway, {
+  type ApiSettingsSchema,
+  type GatewayResponse,
+  type IncomingRequest,
+} from "moleculer-web";
+import { loadEnv } from "../../config/env.ts";
+import { readyAction } from "../../lib/action.ts";
+import { unavailable } from "../../lib/errors.ts";
+import { createHandler, createMethodFallback, type Handler } from "./handler.ts";
+import { httpServerMixin } from "./http-server.ts";
+import { pages } from "./pages.ts";
+import { sendProblem, toProblem } from "./problem.ts";
+import { type Route, routes } from "./routes.ts";
+
+const env = loadEnv();
+
+/** Answers a browser may show to scripts of other origins. */
+const EXPOSED_HEADERS = [
+  "ETag",
+  "Link",
+  "Location",
+  "RateLimit",
+  "RateLimit-Policy",
+  "Retry-After",
+  "X-Request-Id",
+];
+/** What a client may call its request; anything else is replaced, so that it can't forge log lines. */
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+/** Services that the gateway can't do without. */
+const NEEDED = ["auth", "tasks"];
+const READY_TIMEOUT = 2_000;
+
+/** Compares whole origins; one that is not listed gets an answer that its browser withholds. */
+const crossOrigin = cors({
+  origin: env.CORS_ORIGINS,
+  exposedHeaders: EXPOSED_HEADERS,
+  maxAge: 600,
+  // Whatever the origin, OPTIONS is answered by the method fallback.
+  preflightContinue: true,
+});
+
+function logRequest(request: IncomingRequest, response: GatewayResponse, next: () => void): void {
+  const startedAt = performance.now();
+  response.once("finish", () => {
+    const { method } = request;
+    const { statusCode: status } = response;
+    const ms = Math.round(performance.now() - startedAt);
+    request.$service.logger.info(
+      { method, path: pathOf(request), status, ms, requestId: request.$ctx.requestID },
+      "request",
+    );
+  });
+  next();
+}
+
+const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?", 1)[0] ?? "/";
+
+type Alias = (request: IncomingRequest, response: GatewayResponse) => void;
+
+/** moleculer-web's aliases: the route table, HEAD wherever there is GET, and an answer for every other method. */
+function aliases(): Record<string, Alias> {
+  const paths = Map.groupBy(
+    [...routes, ...pages.map((page) => ({ ...page, method: "GET" as const }))],
+    ({ path }) => path,
+  );
+  const table: [string, Alias][] = [];
+  for (const [path, entries] of paths) {
+    const fallback = createMethodFallback(entries.map(({ method }) => method));
+    const add = (method: string, handler: Handler, route?: Route): void => {
+      table.push([`${method} ${path}`, guarded(route, fallback, handler)]);
+      if (method === "GET") table.push([`HEAD ${path}`, guarded(route, fallback, handler)]);
+    };
+    for (const entry of entries) {
+      if ("action" in entry)
+        add(entry.method, createHandler(entry, { trustedProxies: env.TRUST_PROXY }), entry);
+      else add(entry.method, entry.handler);
+    }
+    add("*", fallback);
+  }
+  return Object.fromEntries(table);
+}
+
+/** Runs a handler and turns whatever it throws into a problem document. */
+const guarded =
+  (route: Route | undefined, fallback: Handler, handler: Handler): Alias =>
+  (request, response) => {
+    // moleculer-web finds the alias of the method that a preflight asks about.
+    const run = request.method === "OPTIONS" ? fallback : handler;
+    run(request, response).catch((error: unknown) => fail(request, response, error, route));
+  };
+
+function fail(request: IncomingRequest, response: ServerResponse, error: unknown, route?: Route): void {
+  const found = toProblem(error, {
+    path: pathOf(request),
+    requestId: request.$ctx?.requestID ?? randomUUID(),
+    pathParams: (route?.path.match(/:\w+/g) ?? []).map((name) => name.slice(1)),
+    input: route?.input ?? "none",
+    ...(route?.bodyAs ? { bodyAs: route.bodyAs } : {}),
+  });
+  if (found.status >= 500) {
+    request.$service.logger.error(
+      { requestId: found.requestId, code: found.code, err: error },
+      "request failed",
+    );
+  }
+  sendProblem(response, found);
+}
+
+/** One id for a request through gateway, bus, logs and problem documents. (Typed as options, served as a function.) */
+const requestIds: Record<string, unknown> = {
+  rootCallOptions(options: CallingOptions, request: IncomingMessage) {
+    const [own = ""] = request.headersDistinct["x-request-id"] ?? [];
+    options.requestID = REQUEST_ID.test(own) ? own : randomUUID();
+  },
+};
+
+/** The HTTP edge: routes.ts says what it serves, everything else here is how. */
+const apiService: ServiceSchema<ApiSettingsSchema> = {
+  name: "api",
+  // Without moleculer-web's own actions that let any node add routes.
+  mixins: [
+    httpServerMixin(env.HOST, env.PORT),
+    { ...ApiGateway, actions: { rest: ApiGateway.actions?.rest ?? false } },
+  ],
+
+  settings: {
+    // Settings are sent to every node; none of these is of use there.
+    $secureSettings: ["routes", "rootCallOptions", "onError"],
+    routes: [
+      {
+        path: "/",
+        aliases: aliases(),
+        mappingPolicy: "restrict",
+        // Reading input is the handlers' business, after the caller is known.
+        bodyParsers: false,
+        mergeParams: false,
+        use: [logRequest, crossOrigin],
+        logging: false,
+      },
+    ],
+    logRouteRegistration: null,
+
+    ...requestIds,
+    onError: fail,
+  },
+
+  actions: {
+    ready: readyAction(async (ctx) => {
+      const checks = NEEDED.map((name) => ctx.call(`${name}.ready`, {}, { timeout: READY_TIMEOUT }));
+      await Promise.all(checks).catch(() => {
+        throw unavailable();
+      });
+    }),
+  },
+};
+
+export default apiService;

@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Context } from "moleculer";
+import type { GatewayResponse, IncomingRequest } from "moleculer-web";
+import { problem } from "../../lib/errors.ts";
+import { acceptedTypes, readParams } from "./input.ts";
+import type { Route } from "./routes.ts";
+
+/** Milliseconds for all calls of one request: what the client is promised is an answer within five seconds. */
+const DEADLINE = 4_500;
+
+export type Handler = (request: IncomingRequest, response: GatewayResponse) => Promise<void>;
+
+interface HandlerOptions {
+  /** How many proxies' `X-Forwarded-For` entries are believed. */
+  trustedProxies: number;
+}
+
+/** What happens to a request once its route is known, from top to bottom. */
+export function createHandler(route: Route, { trustedProxies }: HandlerOptions): Handler {
+  return async (request, response) => {
+    const ctx: Context = request.$ctx;
+    const deadline = Date.now() + DEADLINE;
+    const call = async <T>(action: string, params: object, meta: object): Promise<T> =>
+      ctx.call(action, params, { meta, timeout: Math.max(1, deadline - Date.now()) });
+
+    const client = {
+      address: clientAddress(request, trustedProxies),
+      userAgent: request.headers["user-agent"],
+    };
+    const passport = route.access === "bearer" ? await authenticate(request, call) : undefined;
+    const params = await readParams(route, request, response, pathParams(request));
+    const result = await call(route.action, params, { client, passport });
+    respond(route, request, response, result);
+  };
+}
+
+/** auth says who it is, at every request, so that a session that ended is felt at once. */
+async function authenticate(
+  request: IncomingMessage,
+  call: <T>(action: string, params: object, meta: object) => Promise<T>,
+): Promise<string> {
+  const { passport } = await call<{ passport: string }>("auth.verify", { token: bearerToken(request) }, {});
+  return passport;
+}
+
+/** RFC 6750, section 2.1: the header, once, and nothing but the header. */
+function bearerToken(request: IncomingMessage): string {
+  const sent = request.headersDistinct.authorization ?? [];
+  const token =
+    sent.length === 1 ? /^Bearer +([A-Za-z0-9\-._~+/]+=*) *$/i.exec(sent[0] ?? "")?.[1] : undefined;
+  if (token === undefined) {
+    throw problem("unauthenticated", "Send an access token: Authorization: Bearer <token>.");
+  }
+  // Longer than any of ours: no use asking auth.
+  if (token.length > 4_096)
+    throw problem("invalid_token", "The access token is invalid, expired or revoked.");
+  return token;
+}
+
+/** The address of the client: the peer's, or what the trusted proxies in front say, counted from the nearest. */
+export function clientAddress(request: IncomingMessage, trustedProxies: number): string | undefined {
+  const forwarded = request.headersDistinct["x-forwarded-for"]?.join(",").split(",") ?? [];
+  const hops = [request.socket.remoteAddress, ...forwarded.map((address) => address.trim()).reverse()];
+  return hops[Math.min(trustedProxies, hops.length - 1)];
+}
+
+/** moleculer-web has matched and decoded them. */
+const pathParams = (request: IncomingRequest): Record<string, string> => request.$params.params;
+
+function respond(route: Route, request: IncomingRequest, response: ServerResponse, result: unknown): void {
+  const fields: Record<string, unknown> = typeof result === "object" && result !== null ? { ...result } : {};
+  response.setHeader(
+    "Cache-Control",
+    route.maxAge === undefined ? "no-store" : `public, max-age=${route.maxAge}`,
+  );
+  if (route.location) {
+    response.setHeader(
+      "Location",
+      route.location.replace(/:(\w+)/g, (_, name: string) => String(fields[name])),
+    );
+  }
+  if (route.paged && typeof fields.nextCursor === "string") {
+    response.setHeader("Link", `<${nextPage(request.originalUrl, fields.nextCursor)}>; rel="next"`);
+  }
+  if (route.status === 204) {
+    response.writeHead(204).end();
+    return;
+  }
+  const body = JSON.stringify(result);
+  response.writeHead(route.status, {
+    "Content-Type": "application/json; charset=utf-8",
+    "Content-Length": Buffer.byteLength(body),
+  });
+  response.end(request.method === "HEAD" ? undefined : body);
+}
+
+function nextPage(url: string, cursor: string): string {
+  const [path = "", search = ""] = url.split("?", 2);
+  const query = new URLSearchParams(search);
+  query.set("cursor", cursor);
+  return `${path}?${query}`;
+}
+
+/** Answers every method that a path does not have: OPTIONS with what it has, others with 405. */
+export function createMethodFallback(methods: string[]): Handler {
+  const allow = [...new Set(methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])))];
+  return async (request, response) => {
+    response.setHeader("Allow", [...allow, "OPTIONS"].join(", "));
+    if (request.method !== "OPTIONS")
+      throw problem("method_not_allowed", `Allowed here: ${allow.join(", ")}.`);
+    if (allow.includes("POST")) response.setHeader("Accept-Post", acceptedTypes("POST").join(", "));
+    if (allow.includes("PATCH")) response.setHeader("Accept-Patch", acceptedTypes("PATCH").join(", "));
+    response.writeHead(204).end();
+  };
+}

@@ -1,0 +1,67 @@
+import { createServer, type Server, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import type { ServiceSchema } from "moleculer";
+import type { ApiSettingsSchema } from "moleculer-web";
+
+/** Milliseconds. Slow senders are cut off so that they can't hold sockets that others need. */
+const HEADERS_TIMEOUT = 10_000;
+const REQUEST_TIMEOUT = 30_000;
+const KEEP_ALIVE_TIMEOUT = 65_000;
+/** How long a stopping gateway waits for requests it has taken. */
+const DRAIN_TIMEOUT = 8_000;
+
+/**
+ * Serves moleculer-web's handler from a server of our own: moleculer-web's leaves Node's timeouts as they are and
+ * ends the process with a stack when the port is taken.
+ */
+export function httpServerMixin(host: string, port: number): Partial<ServiceSchema<ApiSettingsSchema>> {
+  let server: Server;
+  return {
+    settings: { server: false },
+
+    async started() {
+      server = createServer(
+        {
+          headersTimeout: HEADERS_TIMEOUT,
+          requestTimeout: REQUEST_TIMEOUT,
+          keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+        },
+        (request, response) => this.httpHandler(request, response),
+      );
+      server.on("clientError", refuseMalformed);
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(port, host, resolve);
+      });
+    },
+
+    async stopped() {
+      if (!server?.listening) return;
+      const drained = new Promise<void>((resolve) => server.close(() => resolve()));
+      const cut = setTimeout(() => server.closeAllConnections(), DRAIN_TIMEOUT);
+      server.closeIdleConnections();
+      await drained;
+      clearTimeout(cut);
+    },
+  };
+}
+
+/** What can't be parsed as HTTP has no route and no request id; it gets a problem document all the same. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ""] ?? 400;
+  const body = JSON.stringify({
+    type: "/docs/problems#invalid_request",
+    title: "The request is malformed",
+    status,
+    detail: STATUS_CODES[status],
+    code: "invalid_request",
+  });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
+      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,158 @@
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import bodyParser from "body-parser";
+import { visit } from "jsonc-parser";
+import { problem, type Violation, validationFailed } from "../../lib/errors.ts";
+import type { Route } from "./routes.ts";
+
+const MAX_BODY = "1mb";
+const JSON_TYPE = "application/json";
+const MERGE_PATCH_TYPE = "application/merge-patch+json";
+
+const rawBody = bodyParser.raw({ limit: MAX_BODY, type: () => true });
+
+/** Media types that a route takes; also what `Accept-Post` and `Accept-Patch` say. */
+export const acceptedTypes = (method: string): string[] =>
+  method === "PATCH" ? [MERGE_PATCH_TYPE, JSON_TYPE] : [JSON_TYPE];
+
+/**
+ * The params of a route's action: its path parameters, and the body or the query, each from its own place.
+ *
+ * @throws invalid_json, invalid_request, payload_too_large, unsupported_media_type, validation_failed
+ */
+export async function readParams(
+  route: Pick<Route, "method" | "input" | "bodyAs">,
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: Record<string, string>,
+): Promise<Record<string, unknown>> {
+  const query = readQuery(request.url ?? "");
+  const body = await readBody(route.method, request, response);
+
+  const unexpected: Violation[] = [
+    ...(route.input === "query" ? [] : Object.keys(query)).map((name) => unknown(name, "parameter", "query")),
+    ...(route.input === "body" && route.bodyAs === undefined
+      ? Object.keys(body ?? {}).filter((name) => name in path)
+      : route.input === "body"
+        ? []
+        : Object.keys(body ?? {})
+    ).map((name) => unknown(name, "field")),
+  ];
+  if (unexpected.length > 0) throw validationFailed(unexpected);
+
+  if (route.input === "query") return { ...query, ...path };
+  if (route.input === "none") return path;
+  return route.bodyAs === undefined ? { ...body, ...path } : { ...path, [route.bodyAs]: body ?? {} };
+}
+
+const unknown = (name: string, kind: "field" | "parameter", part?: "query"): Violation => ({
+  path: [name.slice(0, 100)],
+  code: kind === "field" ? "unknown_field" : "unknown_parameter",
+  detail: `The ${kind} "${name.slice(0, 100)}" is not allowed here.`,
+  ...(part ? { in: part } : {}),
+});
+
+/** @throws invalid_request when it can't be decoded or a parameter comes twice */
+function readQuery(url: string): Record<string, string> {
+  const start = url.indexOf("?");
+  if (start < 0) return {};
+  const raw = url.slice(start + 1);
+  try {
+    decodeURIComponent(raw.replaceAll("+", " "));
+  } catch {
+    throw problem("invalid_request", "The query string is not valid percent-encoded UTF-8.");
+  }
+  const query = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(raw)) {
+    if (query.has(name))
+      throw problem("invalid_request", `The parameter "${name.slice(0, 100)}" is given twice.`);
+    query.set(name, value);
+  }
+  return Object.fromEntries(query);
+}
+
+/** The object that a body holds, or undefined when there is none. */
+async function readBody(
+  method: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Record<string, unknown> | undefined> {
+  const {
+    "content-length": length,
+    "transfer-encoding": encoding,
+    "content-type": type = "",
+  } = request.headers;
+  if (encoding === undefined && (length === undefined || length === "0")) return undefined;
+  const [mediaType = "", ...parameters] = type.split(";").map((part) => part.trim().toLowerCase());
+  const charset = parameters.find((part) => part.startsWith("charset="))?.replaceAll('"', "");
+  if (!acceptedTypes(method).includes(mediaType) || (charset !== undefined && charset !== "charset=utf-8")) {
+    throw problem(
+      "unsupported_media_type",
+      `The body must be ${acceptedTypes(method).join(" or ")} in UTF-8.`,
+    );
+  }
+  const bytes = await readBytes(request, response);
+  return bytes.length === 0 ? undefined : parseObject(bytes);
+}
+
+function readBytes(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    rawBody(request, response, (error?: unknown) => {
+      if (!error)
+        return resolve("body" in request && Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+      const type = error instanceof Error && "type" in error ? error.type : "";
+      if (type === "entity.too.large")
+        return reject(problem("payload_too_large", `The body is larger than ${MAX_BODY}.`));
+      if (type === "encoding.unsupported") {
+        return reject(problem("unsupported_media_type", "The content encoding is not supported."));
+      }
+      reject(problem("invalid_request", "The body could not be read."));
+    });
+  });
+}
+
+function parseObject(bytes: Buffer): Record<string, unknown> {
+  if (!isUtf8(bytes)) throw problem("invalid_json", "The body is not valid UTF-8.");
+  const text = bytes.toString();
+  const value = parseJson(text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw validationFailed([{ path: [], code: "wrong_type", detail: "The body must be a JSON object." }]);
+  }
+  const twice = repeatedKey(text);
+  if (twice !== undefined) throw problem("invalid_json", `The key "${twice.slice(0, 100)}" is given twice.`);
+  // Object spread and Joi would drop it without a word.
+  if (Object.hasOwn(value, "__proto__")) throw validationFailed([unknown("__proto__", "field")]);
+  return { ...value };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw problem("invalid_json", "The body is not valid JSON.");
+  }
+}
+
+/** JSON.parse keeps the last of two equal keys; a client that sends both has a bug it should hear of. */
+function repeatedKey(text: string): string | undefined {
+  const open: Set<string>[] = [];
+  let repeated: string | undefined;
+  try {
+    visit(text, {
+      onObjectBegin: () => {
+        open.push(new Set());
+      },
+      onObjectEnd: () => {
+        open.pop();
+      },
+      onObjectProperty: (key) => {
+        if (open.at(-1)?.has(key)) repeated ??= key;
+        open.at(-1)?.add(key);
+      },
+    });
+  } catch (error) {
+    if (error instanceof RangeError) throw problem("invalid_json", "The body is nested too deeply.");
+    throw error;
+  }
+  return repeated;
+}

@@ -1,0 +1,44 @@
+/**
+ * One HTTP route: what it calls, who may call it, where its input comes from and what it answers with.
+ * A path parameter is always a param of the same name; body and query are read from their own place only.
+ */
+export interface Route {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** With `:name` for path parameters. */
+  path: string;
+  /** Moleculer action that gets the input as its params. */
+  action: string;
+  /** `bearer`: auth verifies the access token first, and its passport goes along. `open`: anyone. */
+  access: "bearer" | "open";
+  /** Where params come from, besides the path. */
+  input: "body" | "query" | "none";
+  /** Hands the whole body over as this one param: for merge patches, where an absent field means something. */
+  bodyAs?: string;
+  /** Status of success; 204 answers without a body. */
+  status: 200 | 201 | 202 | 204;
+  /** The path of what was created. `:name` stands for a field of the result. */
+  location?: string;
+  /** The result has a `nextCursor`: it also goes into a `Link` header (RFC 8288). */
+  paged?: true;
+  /** Seconds that anyone may keep the answer; without it, nobody may. */
+  maxAge?: number;
+}
+
+/** Everything the gateway serves. What is not in this table is not reachable by HTTP. */
+// biome-ignore format: one row a route, so that it reads as the table it is
+export const routes: Route[] = [
+  { method: "POST",   path: "/auth/register",         action: "auth.register", access: "open",   input: "body",  status: 201, location: "/auth/me" },
+  { method: "POST",   path: "/auth/login",            action: "auth.login",    access: "open",   input: "body",  status: 200 },
+  { method: "POST",   path: "/auth/refresh",          action: "auth.refresh",  access: "open",   input: "body",  status: 200 },
+  { method: "POST",   path: "/auth/logout",           action: "auth.logout",   access: "bearer", input: "none",  status: 204 },
+  { method: "GET",    path: "/auth/me",               action: "auth.me",       access: "bearer", input: "none",  status: 200 },
+  { method: "PATCH",  path: "/auth/me",               action: "auth.updateMe", access: "bearer", input: "body",  status: 200, bodyAs: "patch" },
+  { method: "DELETE", path: "/auth/me",               action: "auth.deleteMe", access: "bearer", input: "body",  status: 204 },
+  { method: "GET",    path: "/.well-known/jwks.json", action: "auth.jwks",     access: "open",   input: "none",  status: 200, maxAge: 60 },
+
+  { method: "POST",   path: "/tasks",                 action: "tasks.create",  access: "bearer", input: "body",  status: 201, location: "/tasks/:id" },
+  { method: "GET",    path: "/tasks",                 action: "tasks.list",    access: "bearer", input: "query", status: 200, paged: true },
+  { method: "GET",    path: "/tasks/:id",             action: "tasks.get",     access: "bearer", input: "none",  status: 200 },
+  { method: "PATCH",  path: "/tasks/:id",             action: "tasks.update",  access: "bearer", input: "body",  status: 200, bodyAs: "patch" },
+  { method: "DELETE", path: "/tasks/:id",             action: "tasks.delete",  access: "bearer", input: "none",  status: 204 },
+];
