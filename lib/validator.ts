@@ -27,6 +27,12 @@ function violation(schema: Joi.ObjectSchema, item: Joi.ValidationErrorItem): Vio
   return { path, code, detail };
 }
 
+/** Joi says of a number where one of some texts belongs that it is neither: once is enough. */
+const distinct = (items: Joi.ValidationErrorItem[]): Joi.ValidationErrorItem[] => {
+  const places = Map.groupBy(items, ({ path }) => path.join("/"));
+  return items.filter(({ type, path }) => type !== "any.only" || places.get(path.join("/"))?.length === 1);
+};
+
 /** The known sibling field that a misspelt one most likely meant. */
 function suggestion(schema: Joi.ObjectSchema, path: (string | number)[]): string | undefined {
   const parents = path.slice(0, -1).filter((part) => typeof part === "string");
@@ -45,7 +51,7 @@ function suggestion(schema: Joi.ObjectSchema, path: (string | number)[]): string
  */
 export function validate<T>(schema: Joi.ObjectSchema<T>, input: unknown): T {
   const { value, error } = schema.validate(input, { abortEarly: false, errors: { wrap: { label: '"' } } });
-  if (error) throw validationFailed(error.details.map((item) => violation(schema, item)));
+  if (error) throw validationFailed(distinct(error.details).map((item) => violation(schema, item)));
   return value;
 }
 

@@ -1,0 +1,77 @@
+import { buildPerson, httpFor, type Person } from "./support/client.ts";
+import { type RunningSystem, ready, start, startMesh, stopProcess } from "./support/system.ts";
+
+/** Milliseconds: what http-api promises of an answer while something behind the gateway is down. */
+const PROMISED = 5_000;
+
+describe("when a service is gone", () => {
+  let mesh: RunningSystem;
+  let person: Person;
+
+  beforeAll(async () => {
+    mesh = await startMesh();
+    person = await buildPerson(mesh);
+  });
+  afterAll(() => mesh.stop());
+
+  const child = (name: string) => {
+    const found = mesh.processes.find((each) => each.name === name);
+    if (!found) throw new Error(`no process ${name}`);
+    return found;
+  };
+
+  async function expectUnavailable(path: string, token?: string): Promise<void> {
+    const startedAt = performance.now();
+    const { status, headers, body } = await httpFor(mesh, token).get(path);
+    expect({ status, body }).toMatchObject({
+      status: 503,
+      body: { code: "unavailable", detail: expect.any(String) },
+    });
+    expect(headers.get("retry-after")).toMatch(/^\d+$/);
+    expect(performance.now() - startedAt).toBeLessThan(PROMISED);
+  }
+
+  async function replace(name: string): Promise<void> {
+    const fresh = await start(name, ["scripts/service.ts", name], mesh.env);
+    mesh.processes.splice(mesh.processes.indexOf(child(name)), 1, fresh);
+    await ready(fresh.child, `${fresh.opsUrl}/health/ready`);
+    await ready(child("api").child, `${mesh.baseUrl}/health/ready`);
+  }
+
+  test("tasks stopped: 503 for tasks, the account still works, nothing is ready", async () => {
+    await stopProcess(child("tasks").child);
+    await expectUnavailable("/tasks", person.tokens.accessToken);
+    expect((await person.http.get("/auth/me")).status).toBe(200);
+    expect((await httpFor(mesh).get("/tasks")).status).toBe(401);
+    expect((await httpFor(mesh).get("/health/live")).status).toBe(200);
+    await expectUnavailable("/health/ready");
+    expect((await fetch(`${child("api").opsUrl}/health/ready`)).status).toBe(503);
+    expect((await fetch(`${child("api").opsUrl}/health/live`)).status).toBe(200);
+    await replace("tasks");
+    expect((await person.http.get("/tasks")).status).toBe(200);
+  });
+
+  test("auth killed: 503, never 401 or 200, and all is well again when it is back", async () => {
+    await stopProcess(child("auth").child, "SIGKILL");
+    await expectUnavailable("/tasks", person.tokens.accessToken);
+    await expectUnavailable("/auth/me", person.tokens.accessToken);
+    await replace("auth");
+    expect((await person.http.get("/auth/me")).status).toBe(200);
+  });
+
+  test("deleting the account while tasks is down deletes nothing and says so", async () => {
+    await person.http.post("/tasks", { title: "Still here" });
+    await stopProcess(child("tasks").child);
+    const answer = await person.http.delete("/auth/me", { password: person.password });
+    expect(answer.status).toBe(503);
+    await replace("tasks");
+    const again = await buildPersonAgain(person);
+    expect((await again.get("/tasks")).body).toMatchObject({ items: [{ title: "Still here" }] });
+  });
+
+  /** Sessions end before anything is erased: the person signs in again. */
+  async function buildPersonAgain({ email, password }: Person) {
+    const { body } = await httpFor(mesh).post<{ accessToken: string }>("/auth/login", { email, password });
+    return httpFor(mesh, body.accessToken);
+  }
+});

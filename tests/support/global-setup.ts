@@ -1,0 +1,15 @@
+import { type RunningSystem, type System, startMesh, startOneProcess } from "./system.ts";
+
+/** Both modes run once for all test files; `systems.ts` hands them to the tests. */
+export default async function globalSetup(): Promise<void> {
+  const running: RunningSystem[] = await Promise.all([startOneProcess(), startMesh()]);
+  const systems: System[] = running.map(({ mode, baseUrl, databaseUrl, namespace, env }) => ({
+    mode,
+    baseUrl,
+    databaseUrl,
+    namespace,
+    env,
+  }));
+  process.env.TASKMESH_TEST_SYSTEMS = JSON.stringify(systems);
+  Object.assign(globalThis, { stopTestSystems: () => Promise.all(running.map((system) => system.stop())) });
+}

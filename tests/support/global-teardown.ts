@@ -1,0 +1,5 @@
+export default async function globalTeardown(): Promise<void> {
+  if ("stopTestSystems" in globalThis && typeof globalThis.stopTestSystems === "function") {
+    await globalThis.stopTestSystems();
+  }
+}

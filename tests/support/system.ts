@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createDatabase } from "./database.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const NODE = join(ROOT, "node_modules", ".bin", "node");
+const READY_WITHIN = 30_000;
+
+/** The whole of Taskmesh as its own processes, as a user runs it. */
+export interface System {
+  mode: "one process" | "mesh";
+  baseUrl: string;
+  databaseUrl: string;
+  namespace: string;
+  /** Environment its processes run with, for others that join. */
+  env: Record<string, string>;
+}
+
+export interface RunningSystem extends System {
+  /** By service; one entry for all in one process. */
+  processes: { name: string; child: ChildProcess; opsUrl: string }[];
+  stop(): Promise<void>;
+}
+
+/** Settings all tests run with. Hashing at the lowest cost: what bcrypt costs is not what they test. */
+const TEST_ENV = {
+  BCRYPT_COST: "4",
+  RATE_LIMIT: "off",
+  LOG_LEVEL: "warn",
+  CORS_ORIGINS: "https://app.example.com",
+};
+
+/** All three services in one process, without a broker: what `npm start` runs. */
+export const startOneProcess = (overrides: Record<string, string> = {}): Promise<RunningSystem> =>
+  startSystem("one process", overrides);
+
+/** Three processes over RabbitMQ. */
+export const startMesh = (overrides: Record<string, string> = {}): Promise<RunningSystem> =>
+  startSystem("mesh", overrides);
+
+async function startSystem(mode: System["mode"], overrides: Record<string, string>): Promise<RunningSystem> {
+  const database = await createDatabase();
+  const port = String(await freePort());
+  const namespace = `t${process.env.TASKMESH_TEST_RUN ?? "manual"}-${randomBytes(3).toString("hex")}`;
+  const env = {
+    ...TEST_ENV,
+    DATABASE_URL: database.url,
+    AUTH_SECRET: randomBytes(32).toString("base64url"),
+    MESH_NAMESPACE: namespace,
+    DATA_DIR: join(tmpdir(), namespace),
+    HOST: "127.0.0.1",
+    PORT: port,
+    ...(mode === "mesh" ? { AMQP_URL: process.env.AMQP_URL ?? "amqp://guest:guest@127.0.0.1:5672" } : {}),
+    ...overrides,
+  };
+  const processes = [];
+  if (mode === "mesh") {
+    await run(["scripts/migrate.ts", "up"], env);
+    for (const name of ["auth", "tasks", "api"])
+      processes.push(await start(name, ["scripts/service.ts", name], env));
+  } else {
+    processes.push(await start("all", ["scripts/start.ts"], env));
+  }
+  await Promise.all(processes.map(({ child, opsUrl }) => ready(child, `${opsUrl}/health/ready`)));
+  return {
+    mode,
+    baseUrl: `http://127.0.0.1:${port}`,
+    databaseUrl: database.url,
+    namespace,
+    env,
+    processes,
+    async stop() {
+      await Promise.all(processes.map(({ child }) => stopProcess(child)));
+      await database.drop();
+      await rm(env.DATA_DIR, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts one more process of a system, such as a second replica. */
+export async function start(name: string, args: string[], env: Record<string, string>) {
+  const opsPort = String(await freePort());
+  const child = spawn(NODE, args, {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, OPS_PORT: opsPort },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  return { name, child, opsUrl: `http://127.0.0.1:${opsPort}` };
+}
+
+/** Resolves when the URL answers 200; rejects when the process ends or takes too long. */
+export async function ready(child: ChildProcess, url: string): Promise<void> {
+  const deadline = Date.now() + READY_WITHIN;
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null)
+      throw new Error(`The process ended with ${child.exitCode} before ${url} was ready.`);
+    const answer = await fetch(url).catch(() => null);
+    if (answer?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${url} was not ready within ${READY_WITHIN} ms.`);
+}
+
+export async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill(signal);
+  await exited;
+}
+
+async function run(args: string[], env: Record<string, string>): Promise<void> {
+  const { child } = await start(args.join(" "), args, env);
+  const [code] = await once(child, "exit");
+  if (code !== 0) throw new Error(`${args.join(" ")} ended with ${code}.`);
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() =>
+        typeof address === "object" && address ? resolve(address.port) : reject(new Error("no port")),
+      );
+    });
+  });
+}
