@@ -33,8 +33,9 @@ const config: BrokerOptions = {
   requestTimeout: REQUEST_TIMEOUT,
   // A stopping node finishes the calls it has taken.
   tracking: { enabled: true, shutdownTimeout: 10_000 },
-  heartbeatInterval: 3,
-  heartbeatTimeout: 10,
+  // Seconds. Until a killed node is missed, its share of the calls goes to nobody.
+  heartbeatInterval: 2,
+  heartbeatTimeout: 6,
   validator: new JoiValidator(),
   // $node.* would hand this node's settings, the broker's password among them, to every peer.
   internalServices: false,

@@ -1,5 +1,5 @@
+/** What global-setup.ts left: both files run in Jest's own process. */
 export default async function globalTeardown(): Promise<void> {
-  if ("stopTestSystems" in globalThis && typeof globalThis.stopTestSystems === "function") {
-    await globalThis.stopTestSystems();
-  }
+  const { stopTestSystems }: { stopTestSystems?: () => Promise<unknown> } = globalThis;
+  await stopTestSystems?.();
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { isAlive, pidIn } from "../../scripts/embedded/data-folder.ts";
 import { freePort } from "../../scripts/embedded/ports.ts";
@@ -98,7 +98,7 @@ const folders: string[] = [];
 
 /** A folder for one start, which other users may pass through unless it is made private. */
 export function makeDataFolder(mode = 0o755): string {
-  const folder = mkdtempSync(join(tmpdir(), "taskmesh-start-"));
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "taskmesh-start-")));
   chmodSync(folder, mode);
   folders.push(folder);
   return folder;
@@ -129,5 +129,3 @@ function requirePid(file: string): number {
   if (pid === undefined) throw new Error(`no pid in ${file}`);
   return pid;
 }
-
-export const repository: string = resolve(".");

@@ -58,7 +58,7 @@ async function startSystem(mode: System["mode"], overrides: Record<string, strin
     ...(mode === "mesh" ? { AMQP_URL: process.env.AMQP_URL ?? "amqp://guest:guest@127.0.0.1:5672" } : {}),
     ...overrides,
   };
-  const processes = [];
+  const processes: RunningSystem["processes"] = [];
   if (mode === "mesh") {
     await run(["scripts/migrate.ts", "up"], env);
     for (const name of ["auth", "tasks", "api"])

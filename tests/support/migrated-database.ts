@@ -1,0 +1,46 @@
+import type { Sequelize } from "sequelize";
+import { openDatabase } from "../../mixins/database.ts";
+import { migrateUp } from "../../mixins/migrations.ts";
+import { createDatabase } from "./database.ts";
+
+export interface MigratedDatabase {
+  url: string;
+  database: Sequelize;
+  /** A further pool, as another replica has one. */
+  connect(): Sequelize;
+  /** Every statement from now on, until the returned function is called. */
+  recordStatements(): () => string[];
+  drop(): Promise<void>;
+}
+
+/** A database of its own with everything that a repository finds in production. */
+export async function createMigratedDatabase(): Promise<MigratedDatabase> {
+  const { url, drop } = await createDatabase();
+  // This process has no services: nothing else reads these settings.
+  Object.assign(process.env, { AUTH_DATABASE_URL: url, TASKS_DATABASE_URL: url });
+  await migrateUp();
+  const pools: Sequelize[] = [];
+  const connect = (): Sequelize => {
+    const pool = openDatabase(url);
+    pools.push(pool);
+    return pool;
+  };
+  const database = connect();
+  return {
+    url,
+    database,
+    connect,
+    recordStatements() {
+      const statements: string[] = [];
+      database.options.logging = (sql) => statements.push(sql);
+      return () => {
+        database.options.logging = false;
+        return statements;
+      };
+    },
+    async drop() {
+      await Promise.all(pools.map((pool) => pool.close()));
+      await drop();
+    },
+  };
+}
