@@ -1,5 +1,10 @@
 import { type RunningSystem, type System, startMesh, startOneProcess } from "./system.ts";
 
+declare global {
+  /** Set here, called by global-teardown.ts: both run in Jest's own process. */
+  var stopTestSystems: (() => Promise<unknown>) | undefined;
+}
+
 /** Both modes run once for all test files; `systems.ts` hands them to the tests. */
 export default async function globalSetup(): Promise<void> {
   const running: RunningSystem[] = await Promise.all([startOneProcess(), startMesh()]);
@@ -11,5 +16,5 @@ export default async function globalSetup(): Promise<void> {
     env,
   }));
   process.env.TASKMESH_TEST_SYSTEMS = JSON.stringify(systems);
-  Object.assign(globalThis, { stopTestSystems: () => Promise.all(running.map((system) => system.stop())) });
+  globalThis.stopTestSystems = () => Promise.all(running.map((system) => system.stop()));
 }

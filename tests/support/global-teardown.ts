@@ -1,5 +1,5 @@
-/** What global-setup.ts left: both files run in Jest's own process. */
+import "./global-setup.ts";
+
 export default async function globalTeardown(): Promise<void> {
-  const { stopTestSystems }: { stopTestSystems?: () => Promise<unknown> } = globalThis;
-  await stopTestSystems?.();
+  await globalThis.stopTestSystems?.();
 }
