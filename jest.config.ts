@@ -12,6 +12,8 @@ const config: Config = {
     ],
   },
   transformIgnorePatterns: ["/node_modules/(?!(uuid|temporal-\\w+|lru-cache)/)"],
+  globalSetup: "./tests/support/global-setup.ts",
+  globalTeardown: "./tests/support/global-teardown.ts",
   testTimeout: 30_000,
 };
 

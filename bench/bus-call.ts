@@ -18,7 +18,11 @@ const variants: Record<string, BrokerOptions> = {
   tuned: { ...config, ...quiet },
 };
 const brokerFor = (variant: string, role: string): ServiceBroker =>
-  new ServiceBroker({ ...variants[variant], namespace: `bench-${variant}`, nodeID: `${role}-${variant}-${process.pid}` });
+  new ServiceBroker({
+    ...variants[variant],
+    namespace: `bench-${variant}`,
+    nodeID: `${role}-${variant}-${process.pid}`,
+  });
 
 const [role, variant = ""] = process.argv.slice(2);
 if (role === "echo") await serve();

@@ -32,6 +32,8 @@ export interface Env {
   CORS_ORIGINS: string[];
   /** Number of reverse proxies in front of the gateway whose X-Forwarded-For is believed. */
   TRUST_PROXY: number;
+  /** Modules whose `routes` the gateway serves besides its own table, for services that joined later. */
+  EXTRA_ROUTES: string[];
   /** `off` switches every limit and throttle off: for tests and benchmarks. */
   RATE_LIMIT: "on" | "off";
   LOG_LEVEL: "fatal" | "error" | "warn" | "info" | "debug" | "trace";
@@ -72,6 +74,8 @@ const origins = Joi.string().custom((value: string) =>
   }),
 );
 
+const paths = Joi.string().custom((value: string) => value.split(",").map((path) => path.trim()));
+
 /** Sixteen random bytes have well over ten different characters in any printable form; "changeme" forms don't. */
 const secret = Joi.string().custom((value: string) => {
   if (value.length < 32) throw new Error("must have at least 32 characters: openssl rand -base64 32");
@@ -100,6 +104,7 @@ const schema = Joi.object<Env>({
   BCRYPT_COST: Joi.number().integer().min(4).max(16).default(12),
   CORS_ORIGINS: origins.default([]),
   TRUST_PROXY: Joi.number().integer().min(0).max(10).default(0),
+  EXTRA_ROUTES: paths.default([]),
   RATE_LIMIT: Joi.string().valid("on", "off").default("on"),
   LOG_LEVEL: Joi.string().valid("fatal", "error", "warn", "info", "debug", "trace").default("info"),
 });

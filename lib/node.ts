@@ -1,3 +1,5 @@
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { ServiceBroker } from "moleculer";
 import { loadEnv } from "../config/env.ts";
 import { openOpsServer } from "./ops-server.ts";
@@ -12,17 +14,19 @@ export interface MeshNode {
 }
 
 /**
- * Runs services in this process, by the names of their folders: one of them on a mesh, or all of them with no
- * broker at all. Resolves when they have started; the health port is open from the first moment.
+ * Runs services in this process: one of them on a mesh, or all of them with no broker at all. Each is given by the
+ * name of its folder in services/, or as the path of a `.service.ts` file anywhere else. Resolves when they have
+ * started; the health port is open from the first moment.
  */
-export async function startNode(names: readonly string[]): Promise<MeshNode> {
+export async function startNode(services: readonly string[]): Promise<MeshNode> {
   const { HOST, OPS_PORT } = loadEnv();
   const ops = await openOpsServer(HOST, OPS_PORT);
   const { default: config } = await import("../moleculer.config.ts");
   const broker = new ServiceBroker(config);
-  for (const name of names) {
-    const { default: schema } = await import(`../services/${name}/${name}.service.ts`);
-    broker.createService(schema);
+  const names: string[] = [];
+  for (const service of services) {
+    const { default: schema } = await import(pathToFileURL(fileOf(service)).href);
+    names.push(broker.createService(schema).name);
   }
   await broker.start();
 
@@ -41,3 +45,11 @@ export async function startNode(names: readonly string[]): Promise<MeshNode> {
     },
   };
 }
+
+const fileOf = (service: string): string =>
+  isServiceFile(service)
+    ? resolve(service)
+    : join(import.meta.dirname, "..", "services", service, `${service}.service.ts`);
+
+/** Whether a service is given as a path, which the process's working directory decides, and not by its name. */
+export const isServiceFile = (service: string): boolean => service.endsWith(".service.ts");

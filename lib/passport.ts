@@ -74,6 +74,7 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now 
     const known = verified.get(passport);
     if (known && known.expiresAt > clock()) return known.identity;
 
+    if (!isCanonical(passport)) throw invalid();
     const header = jwt.decode(passport, { complete: true })?.header;
     if (!header?.kid || header.typ !== PASSPORT_TYPE || header.crit) throw invalid();
     const key = await keyFor(header.kid);
@@ -93,6 +94,10 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now 
     return identity;
   };
 }
+
+/** Base64 has several spellings of the same bytes; a token has one. */
+export const isCanonical = (token: string): boolean =>
+  token.split(".").every((part) => Buffer.from(part, "base64url").toString("base64url") === part);
 
 function readClaims(token: string, key: KeyObject, audience: string, now: number): jwt.JwtPayload {
   try {

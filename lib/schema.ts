@@ -9,14 +9,16 @@ export const text = (): Joi.StringSchema =>
     .messages({ "string.unicode": "{{#label}} must be well-formed Unicode without NUL characters" });
 
 /** A UUID of any version; ids that Taskmesh makes are version 7 (RFC 9562). */
-export const uuid = (): Joi.StringSchema => Joi.string().guid({ separator: "-" }).lowercase();
+export const uuid = (): Joi.StringSchema => Joi.string().guid({ separator: "-", wrapper: false }).lowercase();
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
-const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})$/;
+const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt]([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/** How a date or an instant is written: for documentation, since neither 30 February nor 25:00 is told apart. */
+export const DATE_OR_INSTANT = `${DATE.source}|${INSTANT.source}`;
 
 /** Years that both JavaScript and PostgreSQL print with four digits. */
-const inRange = (instant: Date): boolean =>
-  instant.getTime() >= -62_135_596_800_000 && instant.getUTCFullYear() <= 9999;
+const inRange = (instant: Date): boolean => instant.getUTCFullYear() >= 1 && instant.getUTCFullYear() <= 9999;
 
 const isDate = (value: string): boolean => {
   if (!DATE.test(value)) return false;
@@ -45,7 +47,8 @@ export const dateOrInstant = (): Joi.StringSchema =>
     .messages({
       "string.dateOrInstant":
         "{{#label}} must be a date like 2026-12-01 or an instant like 2026-12-01T09:00:00+03:00",
-    });
+    })
+    .meta({ pattern: DATE_OR_INSTANT });
 
 /** An IANA time zone that this runtime knows. */
 export const timeZone = (): Joi.StringSchema =>
@@ -55,7 +58,9 @@ export const timeZone = (): Joi.StringSchema =>
       try {
         // Offsets like "+03:00" are accepted by Intl but are no zones: they have no daylight saving rules.
         if (!/^[A-Za-z]/.test(value)) return helpers.error("string.timeZone");
-        return new Intl.DateTimeFormat("en", { timeZone: value }).resolvedOptions().timeZone;
+        const known = new Intl.DateTimeFormat("en", { timeZone: value }).resolvedOptions().timeZone;
+        // V8 answers Asia/Calcutta for Asia/Kolkata: only the case is to be corrected.
+        return known.toLowerCase() === value.toLowerCase() ? known : value;
       } catch {
         return helpers.error("string.timeZone");
       }

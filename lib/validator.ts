@@ -19,6 +19,9 @@ const CODES: Record<string, string> = {
   "number.max": "too_large",
 };
 
+/** More than anyone reads; a body of nothing but unknown fields must not cost more than it is worth. */
+const MAX_VIOLATIONS = 100;
+
 function violation(schema: Joi.ObjectSchema, item: Joi.ValidationErrorItem): Violation {
   const path = [...item.path];
   const hint = item.type === "object.unknown" ? suggestion(schema, path) : undefined;
@@ -51,7 +54,12 @@ function suggestion(schema: Joi.ObjectSchema, path: (string | number)[]): string
  */
 export function validate<T>(schema: Joi.ObjectSchema<T>, input: unknown): T {
   const { value, error } = schema.validate(input, { abortEarly: false, errors: { wrap: { label: '"' } } });
-  if (error) throw validationFailed(distinct(error.details).map((item) => violation(schema, item)));
+  if (error)
+    throw validationFailed(
+      distinct(error.details)
+        .slice(0, MAX_VIOLATIONS)
+        .map((item) => violation(schema, item)),
+    );
   return value;
 }
 

@@ -51,6 +51,8 @@ async function install() {
       env: { ...process.env, PATH: pathWithout(modules) },
       shell: windows,
       stdio: ["ignore", "ignore", "inherit"],
+    }).catch((error) => {
+      throw new Error(`npm ci could not be started (${error.message}). Is npm installed?`);
     });
     if (code > 128) process.exit(code);
     if (code !== 0) throw new Error("npm ci could not install the dependencies; what it said is above.");

@@ -1,13 +1,13 @@
 import { loadEnv } from "../config/env.ts";
-import { startNode } from "../lib/node.ts";
+import { isServiceFile, startNode } from "../lib/node.ts";
 import { onParentGone } from "./parent.ts";
 
 const SERVICES = ["auth", "tasks", "api"];
-const USAGE = `Usage: npm run service -- ${SERVICES.join(" | ")} [more…]
+const USAGE = `Usage: npm run service -- ${SERVICES.join(" | ")} | path/to/NAME.service.ts [more…]
   Runs services in this process, on the mesh at AMQP_URL.`;
 
 const names = process.argv.slice(2);
-if (names.length === 0 || names.some((name) => !SERVICES.includes(name))) {
+if (names.length === 0 || names.some((name) => !SERVICES.includes(name) && !isServiceFile(name))) {
   console.error(USAGE);
   process.exit(2);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { ServiceBroker } from "moleculer";
 import { loadEnv } from "../config/env.ts";
 import { lockDataFolder, openDataFolder } from "./embedded/data-folder.ts";
 import { startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
@@ -21,11 +22,13 @@ onParentGone(() => stop(0));
 // A terminal that was closed must not turn the stop into a crash.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
-const started = start().catch((error: unknown) => {
+/** Resolves when everything runs; to nothing when the process is about to end instead. */
+export const started = start().catch((error: unknown) => {
   if (!stopping) fail(explain(error, env.LOG_LEVEL === "debug"));
+  return undefined;
 });
 
-async function start(): Promise<void> {
+async function start(): Promise<ServiceBroker | undefined> {
   const dataFolder = openDataFolder(env.DATA_DIR);
   const ownDatabase = env.AUTH_DATABASE_URL !== undefined && env.TASKS_DATABASE_URL !== undefined;
   if (!ownDatabase) {
@@ -42,12 +45,14 @@ async function start(): Promise<void> {
   await migrateUp();
   if (stopping) return;
   const { startNode } = await import("../lib/node.ts");
-  running.push(await startNode(["auth", "tasks", "api"]));
+  const node = await startNode(["auth", "tasks", "api"]);
+  running.push(node);
   if (stopping) return;
 
   const url = `http://${publicHost(env.HOST)}:${env.PORT}`;
   console.log(`Taskmesh is ready: ${url}  (docs: ${url}/docs)`);
   console.log(`${data}. Ctrl-C stops everything.`);
+  return node.broker;
 }
 
 async function startDatabase(dataFolder: string): Promise<string> {
@@ -71,7 +76,7 @@ function fail(message: string): void {
 }
 
 /** Stops everything, once: a Ctrl-C comes twice (from the terminal and from run.cjs), and an impatient one again. */
-function stop(exitCode: number): void {
+export function stop(exitCode: number): void {
   if (stopping) return;
   stopping = true;
   setTimeout(() => {

@@ -1,17 +1,7 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { delimiter, join, resolve } from "node:path";
+import { spawnSync } from "node:child_process";
+import { chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Task } from "../services/tasks/tasks.schema.ts";
 import { buildPerson, buildTask, httpFor, type Person, signIn } from "./support/client.ts";
 import { createDatabase } from "./support/database.ts";
@@ -26,7 +16,9 @@ import {
 } from "./support/start.ts";
 
 const isRoot = process.getuid?.() === 0;
-const NOBODY = { uid: 65_534, gid: 65_534 };
+
+/** Whom to start it as to show that no privileges are needed: the tests may run as root. */
+const { user: plainUser, who } = findPlainUser();
 
 afterAll(cleanUpStarts);
 
@@ -56,54 +48,68 @@ async function refusalOf(start: Start): Promise<string> {
 
 describe("npm start", () => {
   const folder = makeDataFolder();
-  let first: Start;
   let person: Person;
   let task: Task;
 
   beforeAll(async () => {
-    first = await startReady(folder);
+    const first = await startReady(folder);
     person = await buildPerson(first);
     task = await buildTask(person, { title: "Kept" });
+    await stopped(first);
   });
 
-  test("says where it listens and where the data is, and is ready by then", async () => {
-    const url = first.baseUrl.replace("127.0.0.1", "localhost");
-    expect(first.output()).toContain(`Taskmesh is ready: ${url}  (docs: ${url}/docs)`);
-    expect(first.output()).toContain(`Data is kept in ${join(folder, "postgres")}`);
-    expect((await fetch(`${first.opsUrl}/health/ready`)).status).toBe(200);
-  });
+  describe("while it runs", () => {
+    let running: Start;
 
-  test("makes a secret that only its owner can read", () => {
-    const file = join(folder, "auth-secret");
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(readFileSync(file, "utf8").trim()).toMatch(/^[\w-]{43}$/);
-    expect(readdirSync(folder).filter((name) => name.startsWith("auth-secret"))).toEqual(["auth-secret"]);
-  });
+    beforeAll(async () => {
+      running = await startReady(folder);
+    });
 
-  test("refuses the same data folder to a second start, and names the process that has it", async () => {
-    const second = await startTaskmesh(folder);
-    expect(await refusalOf(second)).toContain(
-      `(pid ${first.pids().services}) is using the data folder ${folder}`,
+    afterAll(() => stopped(running));
+
+    test("has said where it listens and where the data is, and is ready by then", async () => {
+      const url = running.baseUrl.replace("127.0.0.1", "localhost");
+      expect(running.output()).toContain(`Taskmesh is ready: ${url}  (docs: ${url}/docs)`);
+      expect(running.output()).toContain(`Data is kept in ${join(folder, "postgres")}`);
+      expect((await fetch(`${running.opsUrl}/health/ready`)).status).toBe(200);
+    });
+
+    test("has the account, the task and the session of the start before", async () => {
+      expect((await signIn(running, person)).accessToken).toBeTruthy();
+      expect(await readTask(running, person, task)).toMatchObject({ status: 200, body: { title: "Kept" } });
+    });
+
+    test("has made a secret that only its owner can read", () => {
+      const file = join(folder, "auth-secret");
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect(readFileSync(file, "utf8").trim()).toMatch(/^[\w-]{43}$/);
+      expect(readdirSync(folder).filter((name) => name.startsWith("auth-secret"))).toEqual(["auth-secret"]);
+    });
+
+    test("refuses the same data folder to a second start, and names the process that has it", async () => {
+      const second = await startTaskmesh(folder);
+      expect(await refusalOf(second)).toContain(
+        `(pid ${running.pids().services}) is using the data folder ${folder}`,
+      );
+    });
+
+    test.each(["PORT", "OPS_PORT"])(
+      "a second start refuses a taken %s before it makes anything",
+      async (variable) => {
+        const { port } = new URL(running.baseUrl);
+        const other = makeDataFolder();
+        const second = await startTaskmesh(other, { env: { [variable]: port } });
+        expect(await refusalOf(second)).toContain(`Port ${port} (${variable}) is taken by another program.`);
+        expect(existsSync(join(other, "postgres"))).toBe(false);
+      },
     );
   });
 
-  test.each(["PORT", "OPS_PORT"])("refuses a taken %s before it makes anything", async (variable) => {
-    const { port } = new URL(first.baseUrl);
-    const other = makeDataFolder();
-    const second = await startTaskmesh(other, { env: { [variable]: port } });
-    expect(await refusalOf(second)).toContain(`Port ${port} (${variable}) is taken by another program.`);
-    expect(existsSync(join(other, "postgres"))).toBe(false);
-  });
-
-  test("stops everything on SIGTERM and has account, task and session again on the next start", async () => {
-    const pids = everyPid(first);
-    expect(await stopped(first)).toBe(0);
+  test("stops everything on SIGTERM", async () => {
+    const start = await startReady(folder);
+    const pids = everyPid(start);
+    expect(await stopped(start)).toBe(0);
     await gone(pids);
-
-    const next = await startReady(folder);
-    expect((await signIn(next, person)).accessToken).toBeTruthy();
-    expect(await readTask(next, person, task)).toMatchObject({ status: 200, body: { title: "Kept" } });
-    await stopped(next);
   });
 
   test("stops cleanly on Ctrl-C, which reaches every process of the terminal, pressed three times", async () => {
@@ -185,15 +191,15 @@ describe("the very first start", () => {
   test("killed while it makes the database is made good by the next one", async () => {
     const folder = makeDataFolder();
     const killed = await startTaskmesh(folder);
-    while (!killed.output().includes("making a database"))
-      await once(killed.child.stdout ?? killed.child, "data");
+    const drafts = () => readdirSync(folder).filter((name) => name.startsWith("postgres.new-"));
+    while (!drafts().some((name) => existsSync(join(folder, name, "PG_VERSION")))) await delay(10);
     process.kill(Number(readFileSync(join(folder, "lock.pid"), "utf8")), "SIGKILL");
     await killed.exitCode;
     expect(existsSync(join(folder, "postgres"))).toBe(false);
 
     const next = await startReady(folder);
     expect(await buildPerson(next)).toHaveProperty("user.id");
-    expect(readdirSync(folder).filter((name) => name.startsWith("postgres.new"))).toEqual([]);
+    expect(drafts()).toEqual([]);
     await stopped(next);
   });
 
@@ -206,4 +212,34 @@ describe("the very first start", () => {
     expect(statSync(place).mode & 0o777).toBe(0o700);
     expect(await stopped(start)).toBe(0);
   });
+
+  test(`needs no privileges (here: ${who})`, async () => {
+    const folder = makeDataFolder();
+    if (plainUser) chownSync(folder, plainUser.uid, plainUser.gid);
+    const start = await startReady(folder, plainUser ? { user: plainUser } : {});
+    expect(await buildPerson(start)).toHaveProperty("user.id");
+    expect(statSync(dataPlace(start.output())).uid).not.toBe(0);
+    if (plainUser) expect(statSync(join(folder, "auth-secret")).uid).toBe(plainUser.uid);
+    expect(await stopped(start)).toBe(0);
+  });
+
+  test("is refused where nobody can write", async () => {
+    const closed = process.platform === "linux" ? "/sys/taskmesh" : "/System/taskmesh"; // closed to root as well
+    const start = await startTaskmesh(closed);
+    expect(await refusalOf(start)).toContain(`Taskmesh cannot write in its data folder ${closed}`);
+  });
+
+  test("is refused where a file is in the way", async () => {
+    const file = join(makeDataFolder(), "file");
+    writeFileSync(file, "");
+    expect(await refusalOf(await startTaskmesh(file))).toContain(`The data folder ${file} cannot be made`);
+  });
 });
+
+function findPlainUser(): { user?: { uid: number; gid: number }; who: string } {
+  if (!isRoot) return { who: "the user of the tests" };
+  const nobody = { uid: 65_534, gid: 65_534 };
+  const canRead = spawnSync(process.execPath, ["-e", 'require("fs").readFileSync("package.json")'], nobody);
+  if (canRead.status === 0) return { user: nobody, who: "nobody" };
+  return { who: "PostgreSQL alone, because only root can read this repository" };
+}

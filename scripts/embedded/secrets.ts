@@ -12,6 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import { explainFolder } from "./data-folder.ts";
 import { codeOf } from "./refusal.ts";
+import type { User } from "./server-user.ts";
 
 /** The secret of this data folder, 32 random bytes in base64url; made on the first call and the same ever after. */
 export function authSecret(folder: string): string {
@@ -29,7 +30,7 @@ export function authSecret(folder: string): string {
  *
  * @param owner user and group that the file is handed to
  */
-export function makeSecret(file: string, owner?: { uid: number; gid: number }): string {
+export function makeSecret(file: string, owner?: User): string {
   const draft = `${file}.${randomBytes(6).toString("hex")}`;
   try {
     const draftFile = openSync(draft, "wx", 0o600);

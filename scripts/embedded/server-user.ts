@@ -4,10 +4,15 @@ import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { refusal } from "./refusal.ts";
 
+export interface User {
+  uid: number;
+  gid: number;
+}
+
 /** Where the server's files are and which user it runs as; no user means the one that runs this process. */
 export interface ServerHome {
   folder: string;
-  user?: { uid: number; gid: number };
+  user?: User;
 }
 
 /**
@@ -34,8 +39,6 @@ export function serverHome(dataFolder: string): ServerHome {
   mkdirSync(elsewhere, { recursive: true, mode: 0o755 });
   return { folder: elsewhere, user };
 }
-
-type User = { uid: number; gid: number };
 
 function ownerOf(folder: string): User {
   const { uid, gid } = statSync(folder);

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, renameSync } from "node:fs";
+import type { User } from "./server-user.ts";
 
 /**
  * The shell starts the command and a reader of our pipe. The pipe closes when we close it or die, by kill -9 as
@@ -24,7 +25,7 @@ export interface TiedProcess {
 }
 
 interface TiedOptions {
-  user?: { uid: number; gid: number } | undefined;
+  user?: User | undefined;
   /** File that gets everything the command prints. */
   logFile: string;
 }

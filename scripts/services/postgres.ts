@@ -21,7 +21,7 @@ const ADVICE =
  */
 export async function openPostgres(
   options: OpenOptions,
-  sources = postgresSources(options),
+  sources = [runningPostgres(options), ...ownPostgres(options)],
 ): Promise<TestServer> {
   const { url, run } = options;
   if (!url) return openFirst("PostgreSQL", sources, ADVICE, options);
@@ -29,16 +29,18 @@ export async function openPostgres(
   return openFirst("PostgreSQL", [given], "DATABASE_URL is set, so nothing else was tried.", options);
 }
 
-function postgresSources({ run, directory, log }: OpenOptions): Source[] {
+const runningPostgres = ({ run }: OpenOptions): Source => ({
+  name: "127.0.0.1:5432",
+  open: async () => ((await isListening(5432)) ? openTestDatabases(localUrls(), run) : null),
+});
+
+/** The ways to a PostgreSQL that only this run uses. */
+export function ownPostgres({ directory, log }: OpenOptions): Source[] {
   const installed = async (): Promise<TestServer | null> => {
     const initdb = findProgram("initdb");
     return initdb === null ? null : startPostgres({ programs: dirname(initdb), directory });
   };
   return [
-    {
-      name: "127.0.0.1:5432",
-      open: async () => ((await isListening(5432)) ? openTestDatabases(localUrls(), run) : null),
-    },
     { name: "embedded PostgreSQL", open: () => startEmbedded(directory, log) },
     { name: "installed PostgreSQL", open: installed },
     { name: "Docker", open: startPostgresInDocker },

@@ -27,7 +27,7 @@ const ADVICE =
  */
 export async function openRabbitMq(
   options: OpenOptions,
-  sources = rabbitMqSources(options),
+  sources = [runningRabbitMq(options), ...ownRabbitMq(options)],
 ): Promise<TestServer> {
   const { url, run } = options;
   if (!url) return openFirst("RabbitMQ", sources, ADVICE, options);
@@ -35,16 +35,18 @@ export async function openRabbitMq(
   return openFirst("RabbitMQ", [given], "AMQP_URL is set, so nothing else was tried.", options);
 }
 
-function rabbitMqSources({ run, directory, log }: OpenOptions): Source[] {
+const runningRabbitMq = ({ run }: OpenOptions): Source => ({
+  name: "127.0.0.1:5672",
+  open: async () => ((await isListening(5672)) ? useRunning(LOCAL_URL, run) : null),
+});
+
+/** The ways to a RabbitMQ that only this run uses. */
+export function ownRabbitMq({ directory, log }: OpenOptions): Source[] {
   const installed = async (): Promise<TestServer | null> => {
     const program = findProgram("rabbitmq-server");
     return program === null ? null : startRabbitMq({ program, directory });
   };
   return [
-    {
-      name: "127.0.0.1:5672",
-      open: async () => ((await isListening(5672)) ? useRunning(LOCAL_URL, run) : null),
-    },
     { name: "installed rabbitmq-server", open: installed },
     { name: "Docker", open: startInDocker },
     { name: "Homebrew", open: async () => ((await brewInstall("rabbitmq")) ? installed() : null) },
@@ -75,7 +77,7 @@ async function useRunning(url: string, run: string): Promise<TestServer> {
  *
  * @throws an Error with the end of its log when it does not come up
  */
-export async function startRabbitMq(options: {
+async function startRabbitMq(options: {
   program: string;
   directory: string;
   env?: NodeJS.ProcessEnv;

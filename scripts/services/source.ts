@@ -48,7 +48,7 @@ export async function openFirst(
       log(`${what}: ${server.description}`);
       return server;
     }
-    if (!answers.at(-1)?.startsWith(`${name}:`)) answers.push(`${name}: none`);
+    if (!answers.at(-1)?.startsWith(`${name}:`)) answers.push(`${name}: not here`);
   }
   throw new Error(`No ${what} for the tests.\n${answers.map((line) => `  ${line}\n`).join("")}${advice}`);
 }

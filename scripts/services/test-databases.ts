@@ -65,17 +65,18 @@ async function connectAsAdmin(url: string, run: string): Promise<pg.Client> {
   throw new Error(`the user ${rows[0].name} may not create databases: ALTER ROLE "${rows[0].name}" CREATEDB`);
 }
 
+/** Only those that this user may drop: then this user also sees the connection of the run they belong to. */
 const dropDatabasesOfDeadRuns = (client: pg.Client): Promise<void> =>
   dropDatabases(
     client,
-    `starts_with(datname, $1) AND pg_has_role(datdba, 'MEMBER') AND NOT EXISTS (
-       SELECT FROM pg_stat_activity WHERE starts_with(datname, application_name || '_') AND application_name <> ''
+    `datname ~ $1 AND pg_has_role(datdba, 'MEMBER') AND NOT EXISTS (
+       SELECT FROM pg_stat_activity WHERE application_name = substring(pg_database.datname FROM $1)
      )`,
-    PREFIX,
+    `^(${PREFIX}[0-9a-f]{8})_`,
   );
 
-async function dropDatabases(client: pg.Client, which: string, prefix: string): Promise<void> {
-  const { rows } = await client.query(`SELECT datname FROM pg_database WHERE ${which}`, [prefix]);
+async function dropDatabases(client: pg.Client, which: string, value: string): Promise<void> {
+  const { rows } = await client.query(`SELECT datname FROM pg_database WHERE ${which}`, [value]);
   for (const { datname } of rows) {
     await client.query(`DROP DATABASE IF EXISTS ${client.escapeIdentifier(datname)} WITH (FORCE)`);
   }

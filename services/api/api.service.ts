@@ -10,13 +10,15 @@ import ApiGateway, {
 import { loadEnv } from "../../config/env.ts";
 import { readyAction } from "../../lib/action.ts";
 import { unavailable } from "../../lib/errors.ts";
+import { loadRoutes } from "./extra-routes.ts";
 import { createHandler, createMethodFallback, type Handler } from "./handler.ts";
 import { httpServerMixin } from "./http-server.ts";
 import { pages } from "./pages.ts";
 import { sendProblem, toProblem } from "./problem.ts";
-import { type Route, routes } from "./routes.ts";
+import type { Route } from "./routes.ts";
 
 const env = loadEnv();
+const routes = await loadRoutes(env.EXTRA_ROUTES);
 
 /** Answers a browser may show to scripts of other origins. */
 const EXPOSED_HEADERS = [

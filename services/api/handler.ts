@@ -58,7 +58,7 @@ function bearerToken(request: IncomingMessage): string {
 }
 
 /** The address of the client: the peer's, or what the trusted proxies in front say, counted from the nearest. */
-export function clientAddress(request: IncomingMessage, trustedProxies: number): string | undefined {
+function clientAddress(request: IncomingMessage, trustedProxies: number): string | undefined {
   const forwarded = request.headersDistinct["x-forwarded-for"]?.join(",").split(",") ?? [];
   const hops = [request.socket.remoteAddress, ...forwarded.map((address) => address.trim()).reverse()];
   return hops[Math.min(trustedProxies, hops.length - 1)];

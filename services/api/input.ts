@@ -9,6 +9,9 @@ const MAX_BODY = "1mb";
 const JSON_TYPE = "application/json";
 const MERGE_PATCH_TYPE = "application/merge-patch+json";
 
+/** A key that Joi would drop without a word. */
+const PROTO = "__proto__";
+
 const rawBody = bodyParser.raw({ limit: MAX_BODY, type: () => true });
 
 /** Media types that a route takes; also what `Accept-Post` and `Accept-Patch` say. */
@@ -30,13 +33,12 @@ export async function readParams(
   const body = await readBody(route.method, request, response);
 
   const unexpected: Violation[] = [
-    ...(route.input === "query" ? [] : Object.keys(query)).map((name) => unknown(name, "parameter", "query")),
-    ...(route.input === "body" && route.bodyAs === undefined
-      ? Object.keys(body ?? {}).filter((name) => name in path)
-      : route.input === "body"
-        ? []
-        : Object.keys(body ?? {})
-    ).map((name) => unknown(name, "field")),
+    ...Object.keys(query)
+      .filter((name) => route.input !== "query" || name === PROTO)
+      .map((name) => unknown(name, "parameter", "query")),
+    ...Object.keys(body ?? {})
+      .filter((name) => route.input !== "body" || name === PROTO || (!route.bodyAs && name in path))
+      .map((name) => unknown(name, "field")),
   ];
   if (unexpected.length > 0) throw validationFailed(unexpected);
 
@@ -120,8 +122,6 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
   }
   const twice = repeatedKey(text);
   if (twice !== undefined) throw problem("invalid_json", `The key "${twice.slice(0, 100)}" is given twice.`);
-  // Object spread and Joi would drop it without a word.
-  if (Object.hasOwn(value, "__proto__")) throw validationFailed([unknown("__proto__", "field")]);
   return { ...value };
 }
 

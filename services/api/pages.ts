@@ -1,3 +1,4 @@
+import { docs } from "./docs.ts";
 import type { Handler } from "./handler.ts";
 
 /** Something the gateway answers by itself, by GET and HEAD. */
@@ -34,4 +35,5 @@ export const pages: Page[] = [
   { path: "/", handler: home },
   { path: "/health/live", handler: live },
   { path: "/health/ready", handler: ready },
+  ...docs,
 ];

@@ -31,6 +31,7 @@ const MOLECULER_TYPES: Record<string, keyof typeof problems> = {
   SERVICE_NOT_AVAILABLE: "unavailable",
   REQUEST_TIMEOUT: "unavailable",
   REQUEST_REJECTED: "unavailable",
+  REQUEST_SKIPPED: "unavailable",
   QUEUE_FULL: "unavailable",
   BAD_GATEWAY: "unavailable",
   GRACEFUL_STOP_TIMEOUT: "unavailable",

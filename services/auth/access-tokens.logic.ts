@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { LRUCache } from "lru-cache";
-import { PASSPORT_TTL, PASSPORT_TYPE, passportAudience } from "../../lib/passport.ts";
+import { isCanonical, PASSPORT_TTL, PASSPORT_TYPE, passportAudience } from "../../lib/passport.ts";
 import type { Keyring } from "./keys.logic.ts";
 
 const ACCESS_TOKEN_TYPE = "at+jwt";
@@ -57,6 +57,7 @@ export function createAccessTokens({ keyring, namespace, ttl, clock }: AccessTok
     async read(token: string): Promise<string | null> {
       const known = verified.get(token);
       if (known) return known.expiresAt > clock() ? known.sessionId : null;
+      if (!isCanonical(token)) return null;
       const header = jwt.decode(token, { complete: true })?.header;
       // jsonwebtoken checks neither the type nor critical extensions.
       if (!header?.kid || header.typ !== ACCESS_TOKEN_TYPE || header.crit) return null;

@@ -55,11 +55,20 @@ export function createKeyring({
   let stored: StoredKey[] = [];
   let publicKeys = new Map<string, KeyObject>();
   let loadedAt = Number.NEGATIVE_INFINITY;
+  let loading: Promise<void> | undefined;
 
-  async function reload(): Promise<void> {
-    loadedAt = clock();
+  /** Once for all who ask at the same time. */
+  function reload(): Promise<void> {
+    loading ??= load().finally(() => {
+      loading = undefined;
+    });
+    return loading;
+  }
+
+  async function load(): Promise<void> {
     stored = await keys.list();
     publicKeys = importPublic(stored);
+    loadedAt = clock();
   }
 
   return {

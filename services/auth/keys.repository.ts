@@ -2,7 +2,6 @@ import type { Sequelize } from "sequelize";
 import { defineSigningKey, type SigningKeyRow } from "./models/signing-key.model.ts";
 
 export type { SigningKeyRow };
-export type KeyRepository = ReturnType<typeof createKeyRepository>;
 
 export function createKeyRepository(database: Sequelize) {
   const SigningKey = defineSigningKey(database);

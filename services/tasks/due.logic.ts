@@ -18,9 +18,15 @@ const DAYS_IN_WEEK = 7;
 
 const isDate = (value: string): boolean => !value.includes("T");
 
+/** The first and last instant with a year of four digits, which is what a date may have: 0001 to 9999. */
+const EARLIEST = Date.parse("0001-01-01T00:00:00.000Z");
+const LATEST = Date.parse("9999-12-31T23:59:59.999Z");
+
 /** When a date begins for somebody in that time zone; not always at midnight, where clocks change then. */
 export function startOfDay(date: string, timeZone: string): Date {
-  return new Date(Temporal.PlainDate.from(date).toZonedDateTime(timeZone).startOfDay().epochMilliseconds);
+  const begins = Temporal.PlainDate.from(date).toZonedDateTime(timeZone).startOfDay().epochMilliseconds;
+  // The first day begins in the year 0 east of Greenwich, the last in 10000 west of it: PostgreSQL reads neither.
+  return new Date(Math.min(Math.max(begins, EARLIEST), LATEST));
 }
 
 const instantOf = (value: string, timeZone: string): Date =>

@@ -54,17 +54,28 @@ export function createTaskRepository(database: Sequelize) {
       const sets = fields.map(({ field, bind }) => `${field} = ${bind}`);
       // A task that was done already keeps the moment when it became so.
       if (status) {
-        sets.push(`completed_at = CASE WHEN ${status.bind} = 'done' THEN coalesce(t.completed_at, $3) END`);
+        sets.push(`completed_at = CASE WHEN ${status.bind} = 'done' THEN coalesce(b.completed_at, $3) END`);
       }
+      // An all-day task is due on the same day whatever its zone: only its date can make a difference.
+      const changes = fields
+        .filter(({ field }) => field !== "due_zone")
+        .map(({ field, bind }) =>
+          field === "due_at"
+            ? {
+                was: "CASE WHEN b.due_on IS NULL THEN b.due_at END",
+                becomes: patch.dueOn === null ? bind : "NULL",
+              }
+            : { was: `b.${field}`, becomes: bind },
+        );
       const [row] = await rows(
         `WITH before AS (
            SELECT * FROM tasks.tasks WHERE user_id = $1 AND id = $2 FOR UPDATE
          ), changed AS (
-           UPDATE tasks.tasks t SET ${sets.join(", ")}, version = t.version + 1, updated_at = $3
+           UPDATE tasks.tasks t SET ${sets.join(", ")}, version = b.version + 1, updated_at = $3
              FROM before b
             WHERE t.user_id = b.user_id AND t.id = b.id
-              AND (${fields.map(({ field }) => `t.${field}`).join(", ")})
-                  IS DISTINCT FROM (${fields.map(({ bind }) => bind).join(", ")})
+              AND (${changes.map(({ was }) => was).join(", ")})
+                  IS DISTINCT FROM (${changes.map(({ becomes }) => becomes).join(", ")})
            RETURNING t.*
          )
          SELECT ${columns} FROM changed

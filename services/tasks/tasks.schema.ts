@@ -1,5 +1,5 @@
 import Joi from "joi";
-import { commaList, dateOrInstant, text, uuid } from "../../lib/schema.ts";
+import { commaList, DATE_OR_INSTANT, dateOrInstant, text, uuid } from "../../lib/schema.ts";
 
 export const STATUSES = ["open", "in_progress", "done", "cancelled"] as const;
 /** In the order they sort. */
@@ -78,7 +78,7 @@ const characters = (max: number): Joi.StringSchema =>
     value.length > max && [...value].length > max ? helpers.error("string.max", { limit: max }) : value,
   );
 
-const tag = characters(MAX_TAG).trim().min(1);
+const tag = characters(MAX_TAG).trim().min(1).example("home").meta({ maxLength: MAX_TAG });
 
 const fields = {
   title: characters(MAX_TITLE).trim().min(1).example("Buy oat milk").meta({ maxLength: MAX_TITLE }),
@@ -101,7 +101,7 @@ const fields = {
 
 const task = Joi.object<Task, true>({
   id: uuid().required(),
-  userId: uuid().required(),
+  userId: uuid().required().example("01a202a9-7840-7b21-8f3e-6c5d4b3a2918"),
   title: Joi.string().required().example("Buy oat milk"),
   description: Joi.string().allow("").required().example("The one in the blue carton"),
   status: Joi.string()
@@ -110,7 +110,12 @@ const task = Joi.object<Task, true>({
   priority: Joi.string()
     .valid(...PRIORITIES)
     .required(),
-  due: Joi.string().allow(null).required().example("2026-12-01"),
+  due: Joi.string()
+    .allow(null)
+    .required()
+    .description("A date as it was sent, or an instant in UTC with milliseconds")
+    .example("2026-12-01")
+    .meta({ pattern: DATE_OR_INSTANT }),
   tags: Joi.array().items(Joi.string()).required().example(["home", "shopping"]),
   completedAt: Joi.string().isoDate().allow(null).required().example(null),
   version: Joi.number().integer().min(1).required().example(1).description("Goes up by one at each change"),
@@ -147,7 +152,8 @@ const listParams = Joi.object<ListParams, true>({
   limit: Joi.number().integer().min(1).max(100).default(20).description("Tasks in a page"),
   cursor: Joi.string()
     .max(2048)
-    .description("`nextCursor` of the page before, with the same filter and sort"),
+    .description("`nextCursor` of the page before, with the same filter and sort")
+    .example("Yx0Rk3…"),
 });
 
 const byId = Joi.object<{ id: string }, true>({ id: uuid().required() });
@@ -163,11 +169,14 @@ export const taskActions = {
       priority: fields.priority.default("none"),
       due: fields.due.default(null),
       tags: fields.tags.default([]),
-    }),
+    }).meta({ title: "NewTask" }),
     result: task,
   },
   list: {
     summary: "List your tasks",
+    description:
+      "Filters narrow the list down together. It comes in pages: ask for the next one with `cursor`, or follow the " +
+      "`Link` header. No task is skipped or comes twice unless it moved itself.",
     params: listParams,
     result: Joi.object<TaskPage, true>({
       items: Joi.array().items(task).required(),
@@ -178,11 +187,14 @@ export const taskActions = {
   get: { summary: "Read a task", params: byId, result: task, errors: ["not_found"] },
   update: {
     summary: "Change a task",
+    description: "What is absent stays as it is. A patch that changes nothing leaves `version` alone.",
     params: Joi.object<{ id: string; patch: TaskPatch }, true>({
       id: uuid().required(),
       patch: Joi.object<TaskPatch, true>(fields)
         .required()
-        .description("JSON merge patch (RFC 7396): what is absent stays as it is"),
+        .description("JSON merge patch (RFC 7396): what is absent stays as it is")
+        .example({ status: "done" })
+        .meta({ title: "TaskPatch" }),
     }),
     result: task,
     errors: ["not_found"],

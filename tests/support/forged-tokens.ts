@@ -39,10 +39,11 @@ export function forgeries({ header, claims, privateKey, publicKey }: Genuine): [
   const { typ: _typ, ...withoutType } = header;
   const now = Number(claims.exp);
 
-  const signedByUs = (name: string, changedHeader: object, changedClaims: unknown = claims): [string, string] => [
-    name,
-    forge(changedHeader, changedClaims, privateKey),
-  ];
+  const signedByUs = (
+    name: string,
+    changedHeader: object,
+    changedClaims: unknown = claims,
+  ): [string, string] => [name, forge(changedHeader, changedClaims, privateKey)];
   const signedByAttacker = (name: string, changedHeader: object): [string, string] => [
     name,
     forge(changedHeader, claims, attacker.privateKey),

@@ -1,0 +1,182 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { parseEnv, settingNames } from "./env.ts";
+
+const violationsOf = (source: Record<string, string>): string[] => parseEnv(source).violations;
+
+const settings = (source: Record<string, string>) => {
+  const result = parseEnv(source);
+  if (!("env" in result)) throw new Error(result.violations.join("; "));
+  return result.env;
+};
+
+const SECRET = "kYzr0T4n9vQ1uS7xB3mW8dJ5hG2cL6pA";
+
+describe("the settings", () => {
+  it("have defaults to run in one process with nothing set", () => {
+    expect(settings({})).toEqual({
+      HOST: "0.0.0.0",
+      PORT: 3000,
+      OPS_PORT: 3001,
+      MESH_NAMESPACE: "taskmesh",
+      DATA_DIR: ".data",
+      ACCESS_TOKEN_TTL: 600,
+      REFRESH_TOKEN_TTL: 7 * 86_400,
+      BCRYPT_COST: 12,
+      CORS_ORIGINS: [],
+      TRUST_PROXY: 0,
+      EXTRA_ROUTES: [],
+      RATE_LIMIT: "on",
+      LOG_LEVEL: "info",
+    });
+  });
+
+  it("take an empty variable for none, as compose files write them", () => {
+    expect(settings(Object.fromEntries(settingNames.map((name) => [name, ""])))).toEqual(settings({}));
+  });
+
+  it("pass over whatever else is in the environment", () => {
+    expect(settings({ PATH: "/bin", NODE_ENV: "production", NAMESPACE: "x", LOGGER: "false" })).toEqual(
+      settings({}),
+    );
+  });
+
+  it("have one database for both services unless each has its own", () => {
+    const [shared, own] = ["postgres://db/shared", "postgresql://db/own"];
+    expect(settings({ DATABASE_URL: shared })).toMatchObject({
+      AUTH_DATABASE_URL: shared,
+      TASKS_DATABASE_URL: shared,
+    });
+    expect(settings({ DATABASE_URL: shared, TASKS_DATABASE_URL: own })).toMatchObject({
+      AUTH_DATABASE_URL: shared,
+      TASKS_DATABASE_URL: own,
+    });
+  });
+
+  it("read durations in seconds, lists at their commas", () => {
+    expect(
+      settings({
+        ACCESS_TOKEN_TTL: "15m",
+        REFRESH_TOKEN_TTL: "12h",
+        CORS_ORIGINS: "https://a.example, http://b:8080",
+        EXTRA_ROUTES: "a/routes.ts, b/routes.ts",
+      }),
+    ).toMatchObject({
+      ACCESS_TOKEN_TTL: 900,
+      REFRESH_TOKEN_TTL: 43_200,
+      CORS_ORIGINS: ["https://a.example", "http://b:8080"],
+      EXTRA_ROUTES: ["a/routes.ts", "b/routes.ts"],
+    });
+  });
+
+  it.each([
+    ["PORT", "0"],
+    ["PORT", "65536"],
+    ["PORT", "http"],
+    ["PORT", "80.5"],
+    ["OPS_PORT", "-1"],
+    ["DATABASE_URL", "mysql://db/x"],
+    ["DATABASE_URL", "postgres:/db"],
+    ["AUTH_DATABASE_URL", "localhost:5432"],
+    ["TASKS_DATABASE_URL", "postgres://[::1/x"],
+    ["AMQP_URL", "http://localhost"],
+    ["MESH_NAMESPACE", "Mesh"],
+    ["MESH_NAMESPACE", "a.b"],
+    ["MESH_NAMESPACE", "x".repeat(64)],
+    ["AUTH_SECRET", "short"],
+    ["AUTH_SECRET", "a".repeat(64)],
+    ["AUTH_SECRET", "change-me-change-me-change-me-please"],
+    ["AUTH_SECRET", "my-very-long-and-winding-secret-0123456789"],
+    ["ACCESS_TOKEN_TTL", "6m"],
+    ["ACCESS_TOKEN_TTL", "16m"],
+    ["ACCESS_TOKEN_TTL", "600"],
+    ["ACCESS_TOKEN_TTL", "10 m"],
+    ["REFRESH_TOKEN_TTL", "31d"],
+    ["REFRESH_TOKEN_TTL", "1.5h"],
+    ["BCRYPT_COST", "3"],
+    ["BCRYPT_COST", "17"],
+    ["CORS_ORIGINS", "*"],
+    ["CORS_ORIGINS", "https://app.example.com/"],
+    ["CORS_ORIGINS", "https://app.example.com,app.example.com"],
+    ["TRUST_PROXY", "true"],
+    ["TRUST_PROXY", "-1"],
+    ["RATE_LIMIT", "yes"],
+    ["LOG_LEVEL", "verbose"],
+  ])("refuse %s=%s, by name", (name, value) => {
+    expect(violationsOf({ [name]: value })).toEqual(
+      // DATABASE_URL stands in for the other two: each says what is wrong with it.
+      expect.arrayContaining([expect.stringMatching(new RegExp(`^${name} must|^${name} looks`))]),
+    );
+  });
+
+  it("name every violation at once", () => {
+    const bad = {
+      PORT: "0",
+      OPS_PORT: "0",
+      AUTH_DATABASE_URL: "x",
+      TASKS_DATABASE_URL: "x",
+      AMQP_URL: "x",
+      MESH_NAMESPACE: "X",
+      AUTH_SECRET: "x",
+      ACCESS_TOKEN_TTL: "x",
+      REFRESH_TOKEN_TTL: "x",
+      BCRYPT_COST: "x",
+      CORS_ORIGINS: "x",
+      TRUST_PROXY: "x",
+      RATE_LIMIT: "x",
+      LOG_LEVEL: "x",
+    };
+    expect(violationsOf(bad).map((violation) => violation.split(" ")[0])).toEqual(Object.keys(bad));
+  });
+
+  it("name what is required and missing, beside what is wrong", () => {
+    expect(parseEnv({ PORT: "0" }, "AUTH_DATABASE_URL", "AUTH_SECRET").violations).toEqual([
+      expect.stringMatching(/^PORT must/),
+      "AUTH_DATABASE_URL is required",
+      "AUTH_SECRET is required",
+    ]);
+    expect(
+      parseEnv({ DATABASE_URL: "postgres://db/x", AUTH_SECRET: SECRET }, "AUTH_DATABASE_URL").violations,
+    ).toEqual([]);
+  });
+
+  it("never repeat a value: it may be a password", () => {
+    const values = fc.stringMatching(/^hunter2[ -~]{0,60}$/);
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...settingNames), values, { minKeys: 1 }), (source) => {
+        expect(violationsOf(source).join("\n")).not.toContain("hunter2");
+      }),
+    );
+  });
+});
+
+describe(".env.example", () => {
+  const lines = readFileSync(join(import.meta.dirname, "..", ".env.example"), "utf8")
+    .trimEnd()
+    .split("\n");
+  const entries = lines.flatMap((line, index): [string, string, string][] => {
+    const [, name, value = ""] = /^([A-Z_]+)=(.*)$/.exec(line) ?? [];
+    return name === undefined ? [] : [[name, value, lines[index - 1] ?? ""]];
+  });
+
+  it("lists exactly the settings, in their order", () => {
+    expect(entries.map(([name]) => name)).toEqual(settingNames);
+  });
+
+  it("says of each in one line what it is", () => {
+    for (const [name, , comment] of entries)
+      expect([name, comment]).toEqual([name, expect.stringMatching(/^# \S/)]);
+    expect(lines.filter((line) => line.startsWith("#"))).toHaveLength(settingNames.length);
+  });
+
+  it("changes nothing when it is used as it is", () => {
+    expect(settings(Object.fromEntries(entries))).toEqual(settings({}));
+  });
+
+  it("shows the value of everything that has a default", () => {
+    const shown = entries.filter(([, value]) => value !== "").map(([name]) => name);
+    const defaults = Object.entries(settings({})).filter(([, value]) => String(value) !== "");
+    expect(new Set(shown)).toEqual(new Set(defaults.map(([name]) => name)));
+  });
+});

@@ -1,0 +1,6 @@
+import type { Route } from "../../services/api/routes.ts";
+
+/** What the gateway serves for the agenda, when its EXTRA_ROUTES names this file. */
+export const routes: Route[] = [
+  { method: "GET", path: "/agenda", action: "agenda.today", access: "bearer", input: "none", status: 200 },
+];

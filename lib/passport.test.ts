@@ -1,0 +1,174 @@
+import { Socket } from "node:net";
+import fc from "fast-check";
+import { flipBit, forge, forgeries, newKeyPair } from "../tests/support/forged-tokens.ts";
+import { createPassportVerifier, type Identity, PASSPORT_TYPE, type PublicJwk } from "./passport.ts";
+
+const NOW = Date.UTC(2026, 10, 22, 10, 0, 0, 250);
+const IDENTITY: Identity = { userId: "ada", role: "user", sessionId: "session-1", timeZone: "Europe/London" };
+
+function setUp() {
+  const pair = newKeyPair();
+  const jwk = (kid: string, { publicKey } = pair): PublicJwk => ({
+    ...publicKey.export({ format: "jwk" }),
+    kid,
+  });
+  const time = { now: NOW };
+  const keys = [jwk("key-1")];
+  const fetchKeys = jest.fn(async () => keys);
+  const make = () => createPassportVerifier({ namespace: "mesh", fetchKeys, clock: () => time.now });
+  const iat = Math.floor(NOW / 1000);
+  const header = { alg: "ES256", typ: PASSPORT_TYPE, kid: "key-1" };
+  const claims = {
+    aud: "mesh/bus",
+    sub: "ada",
+    role: "user",
+    sid: "session-1",
+    tz: "Europe/London",
+    iat,
+    exp: iat + 60,
+  };
+  const passport = forge(header, claims, pair.privateKey);
+  return {
+    verify: make(),
+    make,
+    pair,
+    jwk,
+    time,
+    keys,
+    fetchKeys,
+    header,
+    claims,
+    passport,
+    expiry: (iat + 60) * 1000,
+  };
+}
+
+/** What became of a passport: an identity, or the code of the refusal. */
+const outcome = (verification: Promise<Identity>): Promise<unknown> =>
+  verification.catch((error: unknown) => (error instanceof Error && "type" in error ? error.type : error));
+
+describe("a passport", () => {
+  it("says who a call is made for, until it expires to the millisecond", async () => {
+    const { verify, make, passport, time, expiry } = setUp();
+    for (const [now, expected] of [
+      [NOW, IDENTITY],
+      [expiry - 1, IDENTITY],
+      [expiry, "invalid_passport"],
+      [expiry + 1, "invalid_passport"],
+    ] as const) {
+      time.now = now;
+      expect([now, await outcome(verify(passport))]).toEqual([now, expected]);
+      expect([now, await outcome(make()(passport))]).toEqual([now, expected]);
+    }
+  });
+
+  it("is verified once and then remembered", async () => {
+    const { verify, keys, fetchKeys, passport, time, expiry } = setUp();
+    await verify(passport);
+    keys.length = 0;
+    time.now = expiry - 1;
+
+    expect(await verify(passport)).toEqual(IDENTITY);
+    expect(fetchKeys).toHaveBeenCalledTimes(1);
+  });
+
+  it("is refused in every forged form, and nobody is asked but auth", async () => {
+    const { make, pair, header, claims } = setUp();
+    const connect = jest.spyOn(Socket.prototype, "connect");
+    const genuine = { header, claims, ...pair };
+    const forged = [
+      ...forgeries(genuine),
+      ["the type of an access token", forge({ ...header, typ: "at+jwt" }, claims, pair.privateKey)],
+      ["the audience of access tokens", forge(header, { ...claims, aud: "mesh/api" }, pair.privateKey)],
+      ["no person", forge(header, { ...claims, sub: undefined }, pair.privateKey)],
+      ["a person that is an object", forge(header, { ...claims, sub: { $ne: "" } }, pair.privateKey)],
+      ["an unknown role", forge(header, { ...claims, role: "root" }, pair.privateKey)],
+      ["a list of roles", forge(header, { ...claims, role: ["admin"] }, pair.privateKey)],
+      ["no time zone", forge(header, { ...claims, tz: undefined }, pair.privateKey)],
+      ["5,000 characters", forge(header, { ...claims, more: "x".repeat(5_000) }, pair.privateKey)],
+    ] as const;
+
+    const outcomes = [];
+    for (const [attack, attempt] of forged) outcomes.push([attack, await outcome(make()(attempt))]);
+    expect(outcomes).toEqual(forged.map(([attack]) => [attack, "invalid_passport"]));
+    expect(connect).not.toHaveBeenCalled();
+    connect.mockRestore();
+  });
+
+  it("is refused when it is no text at all", async () => {
+    const { verify, passport } = setUp();
+    for (const thing of [undefined, null, 0, true, {}, [passport], { toString: () => passport }]) {
+      expect([thing, await outcome(verify(thing))]).toEqual([thing, "invalid_passport"]);
+    }
+  });
+
+  it("is refused with any one bit of it turned over", async () => {
+    const { verify, passport } = setUp();
+    await verify(passport);
+
+    const accepted = [];
+    for (let bit = 0; bit < passport.length * 8; bit += 1) {
+      if ((await outcome(verify(flipBit(passport, bit)))) !== "invalid_passport") accepted.push(bit);
+    }
+    expect(accepted).toEqual([]);
+  });
+
+  it("is judged alike whether it is remembered or not", async () => {
+    const { verify, make, passport, time } = setUp();
+    await verify(passport);
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: NOW - 1000, max: NOW + 120_000 }), async (now) => {
+        time.now = now;
+        expect(await outcome(verify(passport))).toEqual(await outcome(make()(passport)));
+      }),
+    );
+  });
+});
+
+describe("auth's keys", () => {
+  it("are asked for once, however many calls come at once", async () => {
+    const { verify, fetchKeys, passport } = setUp();
+    const identities = await Promise.all(Array.from({ length: 50 }, () => verify(passport)));
+
+    expect(new Set(identities.map(({ userId }) => userId))).toEqual(new Set(["ada"]));
+    expect(fetchKeys).toHaveBeenCalledTimes(1);
+  });
+
+  it("are asked for again at most once in five seconds, whatever key ids are made up", async () => {
+    const { verify, fetchKeys, header, claims, pair, passport, time } = setUp();
+    const forged = Array.from({ length: 50 }, (_, n) =>
+      forge({ ...header, kid: `made up ${n}` }, claims, pair.privateKey),
+    );
+    const flood = () => Promise.all(forged.map((attempt) => outcome(verify(attempt))));
+    await verify(passport);
+    fetchKeys.mockClear();
+
+    expect(new Set(await flood())).toEqual(new Set(["invalid_passport"]));
+    expect(fetchKeys).toHaveBeenCalledTimes(0);
+    time.now += 5_001;
+    await flood();
+    await flood();
+    expect(fetchKeys).toHaveBeenCalledTimes(1);
+  });
+
+  it("are asked for again when a passport names a new one", async () => {
+    const { verify, keys, jwk, header, claims, passport, time } = setUp();
+    await verify(passport);
+    const rotated = newKeyPair();
+    keys.unshift(jwk("key-2", rotated));
+    time.now += 5_001;
+
+    const [first, second] = [1, 2].map((n) =>
+      verify(forge({ ...header, kid: "key-2" }, { ...claims, n }, rotated.privateKey)),
+    );
+    expect([await first, await second]).toEqual([IDENTITY, IDENTITY]);
+  });
+
+  it("that can't be fetched are an outage, no verdict; the next call asks again", async () => {
+    const { verify, fetchKeys, passport } = setUp();
+    fetchKeys.mockRejectedValueOnce(new Error("auth is down"));
+
+    await expect(verify(passport)).rejects.toThrow("auth is down");
+    expect(await verify(passport)).toEqual(IDENTITY);
+  });
+});

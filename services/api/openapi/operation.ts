@@ -1,0 +1,123 @@
+import { STATUS_CODES } from "node:http";
+import type Joi from "joi";
+import { type ProblemCode, problems } from "../../../lib/errors.ts";
+import { acceptedTypes } from "../input.ts";
+import type { Route } from "../routes.ts";
+import { codesOf, type ProblemResponses, problemResponse, validationExample } from "./problems.ts";
+import type { JsonSchema, Schemas } from "./schemas.ts";
+import { headerRefs } from "./texts.ts";
+
+/** What the document takes from the contract of an action. */
+export interface Described {
+  summary: string;
+  /** What the summary leaves open; Markdown. */
+  description?: string;
+  params: Joi.ObjectSchema;
+  result: Joi.Schema;
+  errors?: readonly ProblemCode[];
+}
+
+interface Parameter {
+  name: string;
+  in: "path" | "query";
+  required: boolean;
+  schema: JsonSchema;
+}
+
+interface Body {
+  schema: JsonSchema;
+  example: unknown;
+}
+
+/** One operation: what a route takes, what it answers with, and every problem that it can answer with instead. */
+export function describeOperation(
+  route: Route,
+  contract: Described,
+  { schemas, failures }: { schemas: Schemas; failures: ProblemResponses },
+) {
+  const parameters = readParameters(route, contract, schemas);
+  const body = route.input === "body" ? readBody(route, contract, schemas) : undefined;
+  const invalid = validationExample(route, contract.params, {
+    path: examplesOf(parameters, "path", schemas),
+    input: body ? Object(body.example) : examplesOf(parameters, "query", schemas),
+  });
+  return {
+    operationId: route.action,
+    summary: contract.summary,
+    ...(contract.description === undefined ? {} : { description: contract.description }),
+    security: route.access === "bearer" ? [{ bearer: [] }] : [],
+    ...(parameters.length > 0 ? { parameters: parameters.map(describeParameter) } : {}),
+    ...(body
+      ? { requestBody: { required: true, content: contentOf(acceptedTypes(route.method), body) } }
+      : {}),
+    responses: {
+      [route.status]: describeSuccess(route, contract, schemas),
+      ...describeFailures(route, contract, { failures, invalid }),
+    },
+  };
+}
+
+const isInPath = (route: Route, name: string): boolean => route.path.split("/").includes(`:${name}`);
+
+const readParameters = (route: Route, { params }: Described, schemas: Schemas): Parameter[] =>
+  schemas
+    .readParts(params)
+    .map((part): Parameter => ({ ...part, in: isInPath(route, part.name) ? "path" : "query" }))
+    .filter((part) => part.in === "path" || route.input === "query");
+
+function describeParameter({ name, in: place, required, schema }: Parameter) {
+  const { description, ...rest } = schema;
+  return {
+    name,
+    in: place,
+    ...(required ? { required } : {}),
+    ...(description === undefined ? {} : { description }),
+    // A list is written with commas: ?status=open,done
+    ...(schema.type === "array" ? { style: "form", explode: false } : {}),
+    schema: rest,
+  };
+}
+
+const examplesOf = (parameters: Parameter[], place: Parameter["in"], schemas: Schemas) =>
+  Object.fromEntries(
+    parameters
+      .filter((each) => each.in === place)
+      .map(({ name, schema }) => [name, schemas.exampleOf(schema, name)]),
+  );
+
+function readBody(route: Route, { params }: Described, schemas: Schemas): Body {
+  const names = schemas.readParts(params).map(({ name }) => name);
+  const schema = route.bodyAs
+    ? schemas.read(params.extract(route.bodyAs), "input")
+    : schemas.read(params, "input", { without: names.filter((name) => isInPath(route, name)) });
+  return { schema, example: schemas.exampleOf(schema, `The body of ${route.action}`) };
+}
+
+const contentOf = (types: string[], body: Body) => Object.fromEntries(types.map((type) => [type, body]));
+
+function describeSuccess(route: Route, { result }: Described, schemas: Schemas) {
+  const headers = ["X-Request-Id", "Cache-Control"];
+  if (route.location) headers.push("Location");
+  if (route.paged) headers.push("Link");
+  const answer = { description: STATUS_CODES[route.status] ?? "", headers: headerRefs(headers) };
+  if (route.status === 204) return answer;
+  const schema = schemas.read(result, "output");
+  const body = { schema, example: schemas.exampleOf(schema, `The result of ${route.action}`) };
+  return { ...answer, content: contentOf(["application/json"], body) };
+}
+
+function describeFailures(
+  route: Route,
+  contract: Described,
+  { failures, invalid }: { failures: ProblemResponses; invalid: unknown },
+) {
+  const byStatus = Map.groupBy(codesOf(route, contract.errors), (code) => problems[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      status,
+      codes.includes("validation_failed")
+        ? problemResponse(codes, { validation_failed: invalid })
+        : failures.share(codes, route),
+    ]),
+  );
+}

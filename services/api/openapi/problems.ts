@@ -1,0 +1,118 @@
+import type Joi from "joi";
+import { type ProblemCode, problem, problems, validationFailed } from "../../../lib/errors.ts";
+import { validate } from "../../../lib/validator.ts";
+import { toProblem } from "../problem.ts";
+import { help, problemCodes } from "../problem-help.ts";
+import type { Route } from "../routes.ts";
+import { headerRefs, REQUEST_ID } from "./texts.ts";
+
+const ALWAYS = ["invalid_request", "validation_failed", "internal", "unavailable"] as const;
+const WITH_CREDENTIALS = ["unauthenticated", "invalid_token"] as const;
+const WITH_PATH_PARAMETER = ["not_found"] as const;
+/** HTTP gives a body on GET no meaning, so what the gateway says to one is left out. */
+const WITH_BODY = ["invalid_json", "payload_too_large", "unsupported_media_type"] as const;
+
+/** Every code that a route can answer with: what any route can, what its inputs bring, what its action adds. */
+export function codesOf(route: Route, own: readonly ProblemCode[] = []): ProblemCode[] {
+  const possible = new Set<ProblemCode>([
+    ...ALWAYS,
+    ...(route.access === "bearer" ? WITH_CREDENTIALS : []),
+    ...(route.path.includes(":") ? WITH_PATH_PARAMETER : []),
+    ...(route.method === "GET" ? [] : WITH_BODY),
+    ...own,
+  ]);
+  return problemCodes.filter((code) => possible.has(code));
+}
+
+export type ProblemResponses = ReturnType<typeof createProblemResponses>;
+
+/** Collects the responses that routes have in common, so that each is written once. */
+export function createProblemResponses() {
+  const components: Record<string, unknown> = {};
+  return {
+    components,
+
+    /** What a route answers with for these codes, which have one status. */
+    share(codes: ProblemCode[], { method }: Route): { $ref: string } {
+      const headers = codes.flatMap((code) => headersOf(problems[code].status, method));
+      // 415 answers differ by method in the header that lists what is taken.
+      const name = codes.includes("unsupported_media_type") ? [...codes, ...headers] : codes;
+      const examples = Object.fromEntries(codes.map((code) => [code, problemExample(code)]));
+      components[name.join(".")] = problemResponse(codes, examples, headers);
+      return { $ref: `#/components/responses/${name.join(".")}` };
+    },
+  };
+}
+
+/** Headers that the gateway adds to problems of a status. */
+function headersOf(status: number, method: string): string[] {
+  if (status === 401) return ["WWW-Authenticate"];
+  if (status === 415) return [method === "PATCH" ? "Accept-Patch" : "Accept-Post"];
+  return status === 503 ? ["Retry-After"] : [];
+}
+
+/** One response for all codes of a status, each with its example. */
+export function problemResponse(
+  codes: ProblemCode[],
+  examples: Record<string, unknown>,
+  headers: string[] = [],
+) {
+  const meanings = codes.map((code) => `${problems[code].title} ([\`${code}\`](/docs/problems#${code})).`);
+  return {
+    description: meanings.join("\n\n"),
+    headers: headerRefs(["X-Request-Id", ...headers]),
+    content: {
+      "application/problem+json": {
+        schema: {
+          allOf: [{ $ref: "#/components/schemas/Problem" }, { properties: { code: { enum: codes } } }],
+        },
+        examples,
+      },
+    },
+  };
+}
+
+/** Made by what makes the real ones. */
+function problemExample(code: ProblemCode) {
+  const { detail, path } = help[code];
+  const known = { path, requestId: REQUEST_ID, pathParams: [], input: "none" as const };
+  return { summary: problems[code].title, value: toProblem(problem(code, detail), known) };
+}
+
+/**
+ * What a route says when the first name in its input is misspelt.
+ *
+ * @param path with values in the place of its parameters
+ * @param input of the kind that the route reads, without a mistake
+ */
+export function validationExample(
+  route: Route,
+  params: Joi.ObjectSchema,
+  { path, input }: { path: Record<string, unknown>; input: Record<string, unknown> },
+) {
+  const [first = "verbose", ...others] = Object.keys(input);
+  const misspelt = first + first.slice(-1);
+  const kept = others.map((name) => [name, input[name]]);
+  const wrong = Object.fromEntries([[misspelt, input[first]], ...kept]);
+  const value = toProblem(errorOf(route, params, path, wrong), {
+    path: route.path.replace(/:(\w+)/g, (_, name: string) => String(path[name])),
+    requestId: REQUEST_ID,
+    pathParams: [],
+    input: route.input,
+    ...(route.bodyAs ? { bodyAs: route.bodyAs } : {}),
+  });
+  return { summary: problems.validation_failed.title, value };
+}
+
+function errorOf(route: Route, params: Joi.ObjectSchema, path: object, wrong: object): unknown {
+  if (route.input === "none") {
+    const [name = ""] = Object.keys(wrong);
+    const detail = `The parameter "${name}" is not allowed here.`;
+    return validationFailed([{ path: [name], in: "query", code: "unknown_parameter", detail }]);
+  }
+  try {
+    return validate(params, { ...path, ...(route.bodyAs ? { [route.bodyAs]: wrong } : wrong) });
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,0 +1,129 @@
+import { type ProblemCode, problems } from "../../lib/errors.ts";
+
+interface Help {
+  /** What a client can do about it; HTML. */
+  advice: string;
+  /** `detail` as it reads when this happens at `path`. */
+  detail: string;
+  path: string;
+}
+
+/** What the documentation says about each code, beside its status and title in lib/errors.ts. */
+export const help: Record<ProblemCode, Help> = {
+  invalid_json: {
+    advice:
+      "Send one JSON object in UTF-8. Check for a trailing comma, a missing quote, or a key that is there twice.",
+    detail: "The body is not valid JSON.",
+    path: "/tasks",
+  },
+  invalid_request: {
+    advice:
+      "Something about the request can’t be read: a parameter that is given twice, broken percent-encoding, " +
+      "or a malformed header. <code>detail</code> says which. Sending it again won’t help.",
+    detail: 'The parameter "limit" is given twice.',
+    path: "/tasks",
+  },
+  invalid_cursor: {
+    advice:
+      "A cursor belongs to the filter and sort that it came with. Keep them for every page, or start again " +
+      "without <code>cursor</code>.",
+    detail: "The cursor was not made for this filter and sort.",
+    path: "/tasks",
+  },
+  unauthenticated: {
+    advice:
+      "Send the access token that <code>POST /auth/login</code> answered with, in a header: " +
+      "<code>Authorization: Bearer &lt;token&gt;</code>. No other place counts.",
+    detail: "Send an access token: Authorization: Bearer <token>.",
+    path: "/tasks",
+  },
+  invalid_token: {
+    advice:
+      "The access token has expired or its session has ended. Get a new one from <code>POST /auth/refresh</code>; " +
+      "when that fails, sign in again.",
+    detail: "The access token is invalid, expired or revoked.",
+    path: "/tasks",
+  },
+  invalid_passport: {
+    advice:
+      "Services tell each other this; HTTP clients get <a href='#unavailable'>unavailable</a> in its place. The " +
+      "caller on the bus carries no passport from auth, or one that has expired.",
+    detail: "The call carries no valid passport.",
+    path: "/tasks",
+  },
+  invalid_credentials: {
+    advice: "Check both. The answer is the same for an address that is not registered.",
+    detail: "The e-mail address or the password is wrong.",
+    path: "/auth/login",
+  },
+  invalid_refresh_token: {
+    advice:
+      "Sign in again. A refresh token works once: keep the new one from each answer, and forget the old one.",
+    detail: "Please sign in again.",
+    path: "/auth/refresh",
+  },
+  wrong_password: {
+    advice: "Ask the person for their current password again. You are still signed in.",
+    detail: "The password is wrong.",
+    path: "/auth/me",
+  },
+  forbidden: {
+    advice: "Your account is not allowed to do this. Another access token of the same person won’t help.",
+    detail: "This is not allowed.",
+    path: "/tasks",
+  },
+  not_found: {
+    advice: "Check the path and the id. What belongs to somebody else looks just like what doesn’t exist.",
+    detail: "There is nothing here, or it is not yours.",
+    path: "/tasks/01a202b2-c500-7c3a-9d2e-4f5a6b7c8d9e",
+  },
+  method_not_allowed: {
+    advice: "The header <code>Allow</code> lists the methods that this path has.",
+    detail: "Allowed here: GET, HEAD, POST.",
+    path: "/tasks",
+  },
+  email_taken: {
+    advice:
+      "Sign in instead, or register with another address. Upper and lower case don’t make a difference.",
+    detail: "There is an account with this e-mail address already.",
+    path: "/auth/register",
+  },
+  payload_too_large: {
+    advice: "Keep the body under 1 MiB.",
+    detail: "The body is larger than 1mb.",
+    path: "/tasks",
+  },
+  unsupported_media_type: {
+    advice:
+      "Send <code>Content-Type: application/json</code> (for PATCH, <code>application/merge-patch+json</code> is " +
+      "right too) and no compression. <code>Accept-Post</code> or <code>Accept-Patch</code> lists what is taken.",
+    detail: "The body must be application/json in UTF-8.",
+    path: "/tasks",
+  },
+  validation_failed: {
+    advice:
+      "<code>errors</code> lists everything that is wrong, at once: <code>pointer</code> leads to a field of the " +
+      "body, <code>parameter</code> names one of the query. Unknown names are errors too, so that a typing " +
+      "mistake never goes unnoticed.",
+    detail: '"title" is required. "prioritty" is not allowed: did you mean "priority"?',
+    path: "/tasks",
+  },
+  internal: {
+    advice:
+      "A defect on our side. If it happens again, report it with the <code>requestId</code>: the log has the cause.",
+    detail: "The request could not be completed. Please try again in a moment.",
+    path: "/tasks",
+  },
+  unavailable: {
+    advice:
+      "Something that Taskmesh needs is down or overloaded. Wait as long as <code>Retry-After</code> says, then " +
+      "try again.",
+    detail: "The request could not be completed. Please try again in a moment.",
+    path: "/tasks",
+  },
+};
+
+/** Every code, in the order of lib/errors.ts. */
+export const problemCodes: ProblemCode[] = Object.keys(problems).filter(
+  (name): name is ProblemCode => name in problems,
+);

@@ -1,0 +1,75 @@
+import { randomBytes } from "node:crypto";
+import { type BrokerOptions, ServiceBroker, type ServiceSchema, Transporters } from "moleculer";
+import config from "../../moleculer.config.ts";
+import type { System } from "./system.ts";
+
+class RecordingTransporter extends Transporters.AMQP {
+  readonly received: string[] = [];
+
+  override receive(cmd: string, data: Buffer): Promise<void> | void {
+    this.received.push(`${cmd} ${data}`);
+    return super.receive(cmd, data);
+  }
+}
+
+export interface TestNode {
+  broker: ServiceBroker;
+  /** Everything that other nodes sent it, as it came: "INFO {…}". */
+  received: string[];
+  stop(): Promise<void>;
+}
+
+const AMQP_URL = process.env.AMQP_URL ?? "amqp://guest:guest@127.0.0.1:5672";
+
+/** A name for a mesh of the test's own, which `npm test` clears away by the run's name. */
+export const newNamespace = (): string =>
+  `t${process.env.TASKMESH_TEST_RUN ?? "manual"}-${randomBytes(3).toString("hex")}`;
+
+/**
+ * A node that was let onto a system's mesh without being one of ours: it has the broker's address, plain Moleculer
+ * and none of the project's middlewares.
+ */
+export const startRogue = (
+  { namespace, env }: Pick<System, "namespace" | "env">,
+  ...services: ServiceSchema[]
+): Promise<TestNode> =>
+  startNode(
+    { namespace, transporter: new RecordingTransporter({ url: env.AMQP_URL ?? AMQP_URL }) },
+    services,
+  );
+
+/**
+ * A node with the project's own configuration and these services: alone in this process, or with `namespace` on a
+ * mesh over RabbitMQ.
+ */
+export function startProjectNode(
+  services: ServiceSchema[],
+  { namespace, ...options }: BrokerOptions & { namespace?: string } = {},
+): Promise<TestNode> {
+  const { transporter: _transporter, nodeID: _nodeID, ...shared } = config;
+  const mesh = namespace === undefined ? {} : { namespace, transporter: transporter() };
+  return startNode({ ...shared, ...options, ...mesh }, services);
+}
+
+/** Transporters can't be shared between brokers: another one with the options of the project's. */
+function transporter(): RecordingTransporter {
+  const opts = config.transporter instanceof Transporters.AMQP ? config.transporter.opts : {};
+  return new RecordingTransporter({ ...opts, url: AMQP_URL });
+}
+
+async function startNode(options: BrokerOptions, services: ServiceSchema[]): Promise<TestNode> {
+  const broker = new ServiceBroker({
+    skipProcessEventRegistration: true,
+    ...options,
+    nodeID: options.nodeID ?? `test-${randomBytes(4).toString("hex")}`,
+    logger: false,
+  });
+  for (const service of services) broker.createService(service);
+  await broker.start();
+  const tx = broker.transit?.tx;
+  return {
+    broker,
+    received: tx instanceof RecordingTransporter ? tx.received : [],
+    stop: () => broker.stop(),
+  };
+}
