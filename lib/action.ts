@@ -1,7 +1,7 @@
 import Joi from "joi";
 import type { ActionSchema, Context } from "moleculer";
 import type { ProblemCode } from "./errors.ts";
-import type { Identity } from "./passport.ts";
+import type { Identity, Scope } from "./passport.ts";
 import { joi } from "./validator.ts";
 
 /**
@@ -12,6 +12,10 @@ export interface Contract<Params, Result> {
   summary: string;
   params: Joi.ObjectSchema<Params>;
   result: Joi.Schema<Result>;
+  /** What the caller must be allowed to do; every action for signed-in people names one. */
+  scope?: Scope;
+  /** For administrators who are signed in themselves only: no API token, no service. */
+  role?: "admin";
   /** Codes beyond those that any action can answer. */
   errors?: readonly ProblemCode[];
 }
@@ -22,15 +26,17 @@ export interface Client {
   userAgent?: string;
 }
 
-type Guarded = ActionSchema & { access: "passport" | "open" };
+type Guarded = ActionSchema & { access: "passport" | "open"; scope?: Scope; role?: "admin" };
 
-/** An action for a signed-in person. The passport guard has verified who that is before the handler runs. */
+/** An action for a person. The passport guard has verified who that is, and the scope, before the handler runs. */
 export function action<P, R>(
-  contract: Contract<P, R>,
+  contract: Contract<P, R> & { scope: Scope },
   handler: (params: P, identity: Identity, ctx: Context<P>) => Promise<R>,
 ): Guarded {
   return {
     access: "passport",
+    scope: contract.scope,
+    ...(contract.role ? { role: contract.role } : {}),
     params: joi(contract.params),
     handler: (ctx: Context<P>) => handler(ctx.params, ctx.locals.identity, ctx),
   };

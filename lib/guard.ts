@@ -1,7 +1,26 @@
-import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { notFound } from "./errors.ts";
+import type { ActionSchema, Context, Middleware, ServiceBroker } from "moleculer";
+import { notFound, problem } from "./errors.ts";
 import { aroundAction } from "./middleware.ts";
-import { createPassportVerifier, type PublicJwk } from "./passport.ts";
+import { createPassportVerifier, type Identity, type PublicJwk } from "./passport.ts";
+
+/**
+ * What the action declares: a scope, a role. One that declares no scope is for people who signed in themselves.
+ *
+ * @throws insufficient_scope, forbidden
+ */
+function allowed(identity: Identity, action: ActionSchema): Identity {
+  const scope = "scope" in action ? action.scope : undefined;
+  const admin = "role" in action && action.role === "admin";
+  const present = identity.sessionId !== null && identity.client === null;
+  if (scope === undefined ? !present : !identity.scopes.some((each) => each === scope)) {
+    throw problem("insufficient_scope", `This needs ${scope ? `the scope ${scope}` : "a session"}.`, {
+      scope,
+    });
+  }
+  if (admin && !(present && identity.role === "admin"))
+    throw problem("forbidden", "This is for administrators.");
+  return identity;
+}
 
 /**
  * Lets no call reach an action without a valid passport, unless the action says `access: "open"`.
@@ -18,7 +37,7 @@ export function passportGuard(broker: ServiceBroker): Middleware {
     return async (ctx: Context<unknown, { passport?: unknown }>) => {
       // Moleculer hides these from other nodes' registries, but serves a hand-made request packet.
       if (local && ctx.nodeID !== broker.nodeID) throw notFound("action");
-      if (!open && !local) ctx.locals.identity = await verify(ctx.meta.passport);
+      if (!open && !local) ctx.locals.identity = allowed(await verify(ctx.meta.passport), action);
       return next(ctx);
     };
   });

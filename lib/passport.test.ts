@@ -4,7 +4,12 @@ import { flipBit, forge, forgeries, newKeyPair } from "../tests/support/forged-t
 import { createPassportVerifier, type Identity, PASSPORT_TYPE, type PublicJwk } from "./passport.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10, 0, 0, 250);
-const IDENTITY: Identity = { userId: "ada", role: "user", sessionId: "session-1", timeZone: "Europe/London" };
+const IDENTITY = expect.objectContaining({
+  userId: "ada",
+  role: "user",
+  sessionId: "session-1",
+  timeZone: "Europe/London",
+});
 
 function setUp() {
   const pair = newKeyPair();
@@ -24,6 +29,7 @@ function setUp() {
     role: "user",
     sid: "session-1",
     tz: "Europe/London",
+    scope: "tasks:read tasks:write account",
     iat,
     exp: iat + 60,
   };

@@ -10,10 +10,19 @@ import { problem } from "./errors.ts";
 export interface Identity {
   userId: string;
   role: "user" | "admin";
-  sessionId: string;
+  /** Null when the person is not there: an API token, or a service that acts for them. */
+  sessionId: string | null;
   /** IANA name; decides when a day begins for this person. */
   timeZone: string;
+  /** What this caller may do; each action asks for one. */
+  scopes: readonly Scope[];
+  /** The service that acts for this person by its own credential; null when the person does. */
+  client: string | null;
 }
+
+/** What an API token or a service can be given; somebody who signed in has all of them. */
+export const SCOPES = ["tasks:read", "tasks:write", "account"] as const;
+export type Scope = (typeof SCOPES)[number];
 
 /** A public signing key as auth publishes it (RFC 7517). */
 export interface PublicJwk extends JsonWebKey {
@@ -79,17 +88,26 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now 
     if (!header?.kid || header.typ !== PASSPORT_TYPE || header.crit) throw invalid();
     const key = await keyFor(header.kid);
     const claims = readClaims(passport, key, passportAudience(namespace), clock());
-    const { sub, role, sid, tz, exp } = claims;
+    const { sub, role, sid, tz, scope, act, exp } = claims;
     if (
       typeof sub !== "string" ||
       (role !== "user" && role !== "admin") ||
-      typeof sid !== "string" ||
+      (sid !== undefined && typeof sid !== "string") ||
       typeof tz !== "string" ||
+      typeof scope !== "string" ||
       exp === undefined
     ) {
       throw invalid();
     }
-    const identity: Identity = { userId: sub, role, sessionId: sid, timeZone: tz };
+    const granted = scope.split(" ");
+    const identity: Identity = {
+      userId: sub,
+      role,
+      sessionId: sid ?? null,
+      timeZone: tz,
+      scopes: SCOPES.filter((each) => granted.includes(each)),
+      client: typeof act?.sub === "string" ? act.sub : null,
+    };
     verified.set(passport, { identity, expiresAt: exp * 1000 });
     return identity;
   };

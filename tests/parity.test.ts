@@ -71,6 +71,7 @@ const answers: Record<string, () => unknown> = {
 
 const contract = {
   summary: "An action of ours",
+  scope: "account" as const,
   params: Joi.object<{ title: string; due?: string; limit: number }>({
     title: Joi.string().trim().max(5).required(),
     due: dateOrInstant(),
@@ -315,7 +316,7 @@ describe("validation in one process and over the bus", () => {
 
 describe("the guard in one process and over the bus", () => {
   const now = Math.floor(Date.now() / 1000);
-  const claims = { sub: "ada", role: "user", sid: "session-1", tz: "UTC", exp: now + 60 };
+  const claims = { sub: "ada", role: "user", sid: "session-1", tz: "UTC", scope: "account", exp: now + 60 };
   const passportFor = (audience: string) =>
     forge(
       { alg: "ES256", typ: PASSPORT_TYPE, kid: "key-1" },

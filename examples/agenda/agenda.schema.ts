@@ -30,6 +30,7 @@ const tasks = Joi.array().items(
 export const agendaActions = {
   today: {
     summary: "Read what is overdue and what is due today",
+    scope: "tasks:read",
     params: Joi.object<Record<string, never>, true>({}),
     result: Joi.object<Agenda, true>({ overdue: tasks.required(), today: tasks.required() }).meta({
       title: "Agenda",

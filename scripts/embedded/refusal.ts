@@ -5,11 +5,12 @@ export function refusal(message: string): Error {
   return error;
 }
 
-/** Says what went wrong in words; the stack of an unexpected error only when asked for. */
+/** Says what went wrong in words; of an error that nobody foresaw it shows the stack, but only when asked to. */
 export function explain(error: unknown, withStack: boolean): string {
-  if (!isObject(error) || typeof error.message !== "string") return String(error);
-  if (withStack && error.name !== "Refusal" && typeof error.stack === "string") return error.stack;
-  return error.message || codeOf(error) || String(error);
+  if (!isObject(error)) return String(error);
+  if (error.name === "Refusal") return String(error.message);
+  if (withStack && typeof error.stack === "string") return error.stack;
+  return `${error.message || codeOf(error) || String(error)} (LOG_LEVEL=debug shows where)`;
 }
 
 /** The system's or library's code of an error, e.g. `EADDRINUSE`. */

@@ -108,6 +108,26 @@ export const help: Record<ProblemCode, Help> = {
     detail: '"title" is required. "prioritty" is not allowed: did you mean "priority"?',
     path: "/tasks",
   },
+  insufficient_scope: {
+    advice: "The API token was made with other scopes. <code>detail</code> names the one that is missing.",
+    detail: "This needs the scope tasks:write.",
+    path: "/tasks",
+  },
+  last_admin: {
+    advice: "Make somebody else an administrator first: without one, nobody could.",
+    detail: "Make somebody else an administrator first.",
+    path: "/users/01a202a9-7840-7b21-8f3e-6c5d4b3a2918",
+  },
+  too_many_attempts: {
+    advice: "Wait as long as the <code>Retry-After</code> header says, in seconds.",
+    detail: "Too many attempts to sign in. Please wait.",
+    path: "/auth/login",
+  },
+  too_many_requests: {
+    advice: "Wait as long as the <code>Retry-After</code> header says, in seconds.",
+    detail: "Too many requests. Please wait.",
+    path: "/tasks",
+  },
   internal: {
     advice:
       "A defect on our side. If it happens again, report it with the <code>requestId</code>: the log has the cause.",

@@ -46,6 +46,8 @@ const MOLECULER_TYPES: Record<string, keyof typeof problems> = {
 const SERVER_ERROR_DETAIL = "The request could not be completed. Please try again in a moment.";
 /** The same for what is missing, what is another person's and what could not exist. */
 const NOT_FOUND_DETAIL = "There is nothing here, or it is not yours.";
+/** Codes of RFC 6750, section 3.1. */
+const CHALLENGED = ["invalid_token", "insufficient_scope"];
 const RETRY_AFTER_SECONDS = "2";
 
 /** The one place where a failure, of whatever layer and process, becomes what the client is told. */
@@ -126,7 +128,8 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
     "Content-Length": String(Buffer.byteLength(body)),
     "Cache-Control": "no-store",
   };
-  if (problem.status === 401) headers["WWW-Authenticate"] = challenge(problem.code);
+  if (problem.status === 401 || problem.code === "insufficient_scope")
+    headers["WWW-Authenticate"] = challenge(problem.code);
   if (problem.status === 415) {
     const { method = "POST" } = response.req;
     headers[method === "PATCH" ? "Accept-Patch" : "Accept-Post"] = acceptedTypes(method).join(", ");
@@ -138,4 +141,4 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
 
 /** RFC 6750, section 3: an error code only when there were credentials. */
 const challenge = (code: string): string =>
-  `Bearer realm="taskmesh"${code === "invalid_token" ? ', error="invalid_token"' : ""}`;
+  `Bearer realm="taskmesh"${CHALLENGED.includes(code) ? `, error="${code}"` : ""}`;

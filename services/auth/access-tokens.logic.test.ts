@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import fc from "fast-check";
 import jwt from "jsonwebtoken";
+import { SCOPES } from "../../lib/passport.ts";
 import { flipBit, forge, forgeries, type Genuine, newKeyPair } from "../../tests/support/forged-tokens.ts";
 import { createAccessTokens } from "./access-tokens.logic.ts";
 import { createKeyring, type StoredKey } from "./keys.logic.ts";
@@ -100,6 +101,7 @@ describe("an access token", () => {
     const forged = [
       ...forgeries(parts),
       ["another issuer", forge(parts.header, { ...parts.claims, iss: "other" }, parts.privateKey)],
+      ["no session", forge(parts.header, { ...parts.claims, sid: undefined }, parts.privateKey)],
       ["no issuer", forge(parts.header, { ...parts.claims, iss: undefined }, parts.privateKey)],
       [
         "the type of a passport",
@@ -146,7 +148,7 @@ describe("an access token", () => {
   it("is not what a passport is", async () => {
     const { tokens } = await setUp();
 
-    expect(await tokens.read(tokens.passport(ADA, "session-1"))).toBeNull();
+    expect(await tokens.read(tokens.passport(ADA, grant("session-1")))).toBeNull();
   });
 
   it("of an unknown key asks for keys once in five seconds, however many come", async () => {
@@ -185,23 +187,25 @@ describe("an access token", () => {
   });
 });
 
+const grant = (sessionId: string) => ({ id: sessionId, sessionId, scopes: SCOPES });
+
 describe("a passport", () => {
   it("is the same one for half its life, then a new one", async () => {
     const { tokens, time } = await setUp();
-    const first = tokens.passport(ADA, "session-1");
+    const first = tokens.passport(ADA, grant("session-1"));
     time.now = NOW + 29_999;
-    expect(tokens.passport(ADA, "session-1")).toBe(first);
+    expect(tokens.passport(ADA, grant("session-1"))).toBe(first);
     time.now = NOW + 30_000;
-    expect(tokens.passport(ADA, "session-1")).not.toBe(first);
+    expect(tokens.passport(ADA, grant("session-1"))).not.toBe(first);
   });
 
   it("is a new one as soon as role or time zone change, and another for another session", async () => {
     const { tokens } = await setUp();
     const passports = [
-      tokens.passport(ADA, "session-1"),
-      tokens.passport({ ...ADA, role: "admin" }, "session-1"),
-      tokens.passport({ ...ADA, timeZone: "Asia/Tokyo" }, "session-1"),
-      tokens.passport(ADA, "session-2"),
+      tokens.passport(ADA, grant("session-1")),
+      tokens.passport({ ...ADA, role: "admin" }, grant("session-1")),
+      tokens.passport({ ...ADA, timeZone: "Asia/Tokyo" }, grant("session-1")),
+      tokens.passport(ADA, grant("session-2")),
     ];
     expect(passports.map((passport) => jwt.decode(passport))).toEqual([
       expect.objectContaining({ role: "user", tz: "Europe/London", sid: "session-1" }),

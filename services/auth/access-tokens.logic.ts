@@ -1,7 +1,13 @@
 import { randomUUID } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { LRUCache } from "lru-cache";
-import { isCanonical, PASSPORT_TTL, PASSPORT_TYPE, passportAudience } from "../../lib/passport.ts";
+import {
+  isCanonical,
+  PASSPORT_TTL,
+  PASSPORT_TYPE,
+  passportAudience,
+  type Scope,
+} from "../../lib/passport.ts";
 import type { Keyring } from "./keys.logic.ts";
 
 const ACCESS_TOKEN_TYPE = "at+jwt";
@@ -15,6 +21,16 @@ interface Holder {
   email: string;
   role: "user" | "admin";
   timeZone: string;
+}
+
+/** What a passport is made from. */
+interface Grant {
+  /** Of the session or API token: what the passport is remembered by. */
+  id: string;
+  sessionId: string | null;
+  scopes: readonly Scope[];
+  /** The service that acts for the holder. */
+  client?: string;
 }
 
 interface AccessTokenOptions {
@@ -81,26 +97,27 @@ export function createAccessTokens({ keyring, namespace, ttl, clock }: AccessTok
       }
     },
 
-    /** The passport of a session: the same one while it is fresh and its holder has not changed. */
-    passport(holder: Holder, sessionId: string): string {
-      const snapshot = `${holder.role} ${holder.timeZone}`;
-      const known = passports.get(sessionId);
+    /** The passport of a session or an API token: the same one while it is fresh and its holder has not changed. */
+    passport(holder: Holder, { id, sessionId, scopes, client }: Grant): string {
+      const snapshot = `${holder.role} ${holder.timeZone} ${scopes.join(" ")}`;
+      const known = passports.get(id);
       if (known && known.holder === snapshot && known.freshUntil > clock()) return known.passport;
       const iat = Math.floor(clock() / 1000);
-      const passport = sign(
-        {
-          iss: namespace,
-          aud: passportAudience(namespace),
-          sub: holder.id,
-          role: holder.role,
-          sid: sessionId,
-          tz: holder.timeZone,
-          iat,
-          exp: iat + PASSPORT_TTL,
-        },
-        PASSPORT_TYPE,
-      );
-      passports.set(sessionId, { passport, holder: snapshot, freshUntil: clock() + PASSPORT_REUSE_MS });
+      const claims = {
+        iss: namespace,
+        aud: passportAudience(namespace),
+        sub: holder.id,
+        role: holder.role,
+        ...(sessionId === null ? {} : { sid: sessionId }),
+        tz: holder.timeZone,
+        scope: scopes.join(" "),
+        // RFC 8693, section 4.1: who acts for the subject.
+        ...(client === undefined ? {} : { act: { sub: client } }),
+        iat,
+        exp: iat + PASSPORT_TTL,
+      };
+      const passport = sign(claims, PASSPORT_TYPE);
+      passports.set(id, { passport, holder: snapshot, freshUntil: clock() + PASSPORT_REUSE_MS });
       return passport;
     },
   };

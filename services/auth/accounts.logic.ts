@@ -1,5 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import { problem } from "../../lib/errors.ts";
+import type { Identity } from "../../lib/passport.ts";
+import type { Audit, Client } from "./audit.logic.ts";
 import type { User } from "./auth.schema.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import type { SessionRepository } from "./sessions.repository.ts";
@@ -9,6 +11,7 @@ interface AccountOptions {
   users: UserRepository;
   sessions: SessionRepository;
   passwords: Passwords;
+  audit: Audit;
   clock: () => number;
 }
 
@@ -28,10 +31,10 @@ export const toUserView = (user: UserRow): User => ({
 const accountGone = () => problem("invalid_token", "The account does not exist any more.");
 
 /** Creating, changing and deleting accounts. */
-export function createAccountLogic({ users, sessions, passwords, clock }: AccountOptions) {
+export function createAccountLogic({ users, sessions, passwords, audit, clock }: AccountOptions) {
   return {
     /** @throws email_taken */
-    async register(input: { email: string; password: string; name: string }): Promise<User> {
+    async register(input: { email: string; password: string; name: string }, client: Client): Promise<User> {
       const user: UserRow = {
         id: uuidv7(),
         email: input.email,
@@ -47,6 +50,7 @@ export function createAccountLogic({ users, sessions, passwords, clock }: Accoun
       if (!(await users.insert(user))) {
         throw problem("email_taken", "There is an account with this e-mail address already.");
       }
+      await audit({ event: "register", result: "success", userId: user.id, client });
       return toUserView(user);
     },
 
@@ -67,6 +71,27 @@ export function createAccountLogic({ users, sessions, passwords, clock }: Accoun
     },
 
     /**
+     * Ends every other session: whoever may have learnt the old password is out.
+     *
+     * @throws wrong_password
+     */
+    async changePassword(
+      { userId, sessionId }: Identity,
+      { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
+    ): Promise<null> {
+      const user = await users.find(userId);
+      if (!user) throw accountGone();
+      if (!(await passwords.matches(currentPassword, user.passwordHash))) {
+        await audit({ event: "password_change", result: "failure", userId, sessionId });
+        throw problem("wrong_password", "The current password is wrong.");
+      }
+      await users.update(userId, { passwordHash: await passwords.hash(newPassword) });
+      await sessions.endAll(userId, new Date(clock()), sessionId);
+      await audit({ event: "password_change", result: "success", userId, sessionId });
+      return null;
+    },
+
+    /**
      * Sessions end first, so that nothing new appears while `eraseContent` removes what other services hold; the
      * account goes last, so that a failure in between leaves something to sign in to and delete again.
      *
@@ -81,6 +106,7 @@ export function createAccountLogic({ users, sessions, passwords, clock }: Accoun
       await sessions.endAll(userId, new Date(clock()));
       await eraseContent();
       await users.remove(userId);
+      await audit({ event: "account_delete", result: "success", userId });
       return null;
     },
   };

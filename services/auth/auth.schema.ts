@@ -1,5 +1,7 @@
 import Joi from "joi";
-import { locale, text, timeZone, uuid } from "../../lib/schema.ts";
+import type { Scope } from "../../lib/passport.ts";
+import { dateOrInstant, locale, text, timeZone, uuid } from "../../lib/schema.ts";
+import { AUDIT_EVENTS } from "./audit.logic.ts";
 
 export interface User {
   id: string;
@@ -25,8 +27,59 @@ export interface SignedIn {
 
 export interface Verified {
   user: Pick<User, "id" | "email" | "role" | "timeZone">;
-  session: { id: string };
+  /** Null for an API token. */
+  session: { id: string } | null;
+  scopes: Scope[];
   passport: string;
+}
+
+/** A place where somebody is signed in. */
+export interface Session {
+  id: string;
+  createdAt: string;
+  /** To the minute. */
+  lastUsedAt: string;
+  ip: string | null;
+  userAgent: string | null;
+  /** Whether it is the one that asks. */
+  current: boolean;
+}
+
+export interface NewApiToken {
+  name: string;
+  scopes: Scope[];
+  expiresAt: string | null;
+}
+
+export interface ApiToken {
+  id: string;
+  name: string;
+  scopes: Scope[];
+  createdAt: string;
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+}
+
+/** A user as administrators see them. */
+export interface UserRecord extends User {
+  disabled: boolean;
+}
+
+export interface AuditEvent {
+  id: string;
+  at: string;
+  event: string;
+  result: string;
+  userId: string | null;
+  sessionId: string | null;
+  ip: string | null;
+  userAgent: string | null;
+  detail: Record<string, string>;
+}
+
+interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
 }
 
 const MIN_PASSWORD_CHARACTERS = 8;
@@ -63,7 +116,7 @@ const password = text().max(1024).example("correct horse battery staple").meta({
 const name = text().trim().max(100).allow("").example("Ada Lovelace");
 const token = Joi.string().max(4096).example("tmr_AZx1kqZ8dUe3…");
 
-const user = Joi.object<User, true>({
+const userFields = {
   id: uuid().required().example("01a202a9-7840-7b21-8f3e-6c5d4b3a2918"),
   email: Joi.string().required().example("ada@example.com"),
   emailVerified: Joi.boolean().required(),
@@ -72,7 +125,61 @@ const user = Joi.object<User, true>({
   timeZone: Joi.string().required().example("Europe/London"),
   locale: Joi.string().required().example("en"),
   createdAt: Joi.string().isoDate().required(),
-}).meta({ title: "User" });
+};
+const user = Joi.object<User, true>(userFields).meta({ title: "User" });
+const userRecord = Joi.object<UserRecord, true>({
+  ...userFields,
+  disabled: Joi.boolean().required().example(false),
+}).meta({ title: "UserRecord" });
+
+const instant = () => Joi.string().isoDate().example("2026-11-22T10:00:00.000Z");
+const scopes = Joi.array()
+  .items(Joi.string().valid("tasks:read", "tasks:write", "account"))
+  .example(["tasks:read"]);
+
+const session = Joi.object<Session, true>({
+  id: uuid().required(),
+  createdAt: instant().required(),
+  lastUsedAt: instant().required().description("To the minute"),
+  ip: Joi.string().allow(null).required().example("203.0.113.7"),
+  userAgent: Joi.string().allow(null, "").required().example("Mozilla/5.0"),
+  current: Joi.boolean().required().description("Whether this is the session that asks").example(true),
+}).meta({ title: "Session" });
+
+const apiTokenFields = {
+  id: uuid().required(),
+  name: Joi.string().required().example("Nightly export"),
+  scopes: scopes.required(),
+  createdAt: instant().required(),
+  expiresAt: instant().allow(null).required(),
+  lastUsedAt: instant().allow(null).required().description("To the minute"),
+};
+const apiToken = Joi.object<ApiToken, true>(apiTokenFields).meta({ title: "ApiToken" });
+
+const auditEvent = Joi.object<AuditEvent, true>({
+  id: uuid().required(),
+  at: instant().required(),
+  event: Joi.string()
+    .valid(...AUDIT_EVENTS)
+    .required(),
+  result: Joi.string().valid("success", "failure").required(),
+  userId: uuid().allow(null).required(),
+  sessionId: uuid().allow(null).required(),
+  ip: Joi.string().allow(null).required().example("203.0.113.7"),
+  userAgent: Joi.string().allow(null, "").required().example("Mozilla/5.0"),
+  detail: Joi.object().pattern(Joi.string(), Joi.string()).required().example({}),
+}).meta({ title: "AuditEvent" });
+
+const pageOf = <T>(item: Joi.ObjectSchema<T>, title: string): Joi.ObjectSchema<Page<T>> =>
+  Joi.object<Page<T>>({
+    items: Joi.array().items(item).required(),
+    nextCursor: Joi.string().allow(null).required().example(null).description("null on the last page"),
+  }).meta({ title });
+
+/** The id of the last item of the page before. */
+const after = uuid().description("`nextCursor` of the page before");
+const limit = Joi.number().integer().min(1).max(100).default(20).description("Items in a page");
+const byId = Joi.object<{ id: string }, true>({ id: uuid().required() });
 
 const signedIn = Joi.object<SignedIn, true>({
   accessToken: Joi.string()
@@ -131,6 +238,7 @@ export const authActions = {
   },
   logout: {
     summary: "End this session",
+    scope: "account",
     description: "Its tokens are dead at once, everywhere.",
     params: noParams,
     result: nothing,
@@ -145,14 +253,16 @@ export const authActions = {
         role: Joi.string().valid("user", "admin").required(),
         timeZone: Joi.string().required(),
       }).required(),
-      session: Joi.object({ id: uuid().required() }).required(),
+      session: Joi.object({ id: uuid().required() }).allow(null).required(),
+      scopes: scopes.required(),
       passport: Joi.string().required(),
     }),
     errors: ["invalid_token"],
   },
-  me: { summary: "Read your account", params: noParams, result: user },
+  me: { summary: "Read your account", scope: "account", params: noParams, result: user },
   updateMe: {
     summary: "Change your account",
+    scope: "account",
     params: Joi.object<{ patch: { name?: string; timeZone?: string; locale?: string } }, true>({
       patch: Joi.object({
         name,
@@ -168,11 +278,120 @@ export const authActions = {
   },
   deleteMe: {
     summary: "Delete your account and everything in it",
+    scope: "account",
     description:
       "All sessions end and all tasks are erased. There is no way back, so it asks for the password.",
     params: Joi.object<{ password: string }, true>({ password: password.required() }),
     result: nothing,
     errors: ["wrong_password"],
+  },
+  changePassword: {
+    summary: "Change your password",
+    scope: "account",
+    description: "Every other session ends.",
+    params: Joi.object<{ currentPassword: string; newPassword: string }, true>({
+      currentPassword: password.required(),
+      newPassword: newPassword.required(),
+    }).meta({ title: "PasswordChange" }),
+    result: nothing,
+    errors: ["wrong_password"],
+  },
+  listSessions: {
+    summary: "List where you are signed in",
+    scope: "account",
+    params: noParams,
+    result: Joi.object<{ items: Session[] }, true>({ items: Joi.array().items(session).required() }).meta({
+      title: "Sessions",
+    }),
+  },
+  endSession: {
+    summary: "Sign out elsewhere",
+    scope: "account",
+    params: byId,
+    result: nothing,
+    errors: ["not_found"],
+  },
+  endOtherSessions: {
+    summary: "Sign out everywhere else",
+    scope: "account",
+    params: noParams,
+    result: nothing,
+  },
+  createToken: {
+    summary: "Create an API token",
+    scope: "account",
+    description: "The token is shown this once. It can't be given more than who makes it may do.",
+    params: Joi.object<NewApiToken, true>({
+      name: text().trim().min(1).max(100).required().example("Nightly export"),
+      scopes: scopes.min(1).unique().required(),
+      expiresAt: dateOrInstant()
+        .custom((value: string, helpers) =>
+          value.includes("T") ? value : helpers.error("string.dateOrInstant"),
+        )
+        .allow(null)
+        .default(null)
+        .description("An instant; without it the token does not expire")
+        .example("2027-12-01T00:00:00Z"),
+    }).meta({ title: "NewApiToken" }),
+    result: Joi.object<ApiToken & { token: string }, true>({
+      ...apiTokenFields,
+      token: Joi.string().required().description("Shown this once").example("tmp_AZ…"),
+    }).meta({ title: "CreatedApiToken" }),
+    errors: ["insufficient_scope", "forbidden"],
+  },
+  listTokens: {
+    summary: "List your API tokens",
+    scope: "account",
+    params: noParams,
+    result: Joi.object<{ items: ApiToken[] }, true>({ items: Joi.array().items(apiToken).required() }).meta({
+      title: "ApiTokens",
+    }),
+  },
+  deleteToken: {
+    summary: "Delete an API token",
+    scope: "account",
+    params: byId,
+    result: nothing,
+    errors: ["not_found"],
+  },
+  listUsers: {
+    summary: "List and search users",
+    scope: "account",
+    role: "admin",
+    params: Joi.object<{ search?: string; limit: number; cursor?: string }, true>({
+      search: text().max(254).description("Part of an e-mail address or a name"),
+      limit,
+      cursor: after,
+    }),
+    result: pageOf(userRecord, "UserPage"),
+    errors: ["forbidden"],
+  },
+  changeUser: {
+    summary: "Change a user's role, disable or enable them",
+    scope: "account",
+    role: "admin",
+    params: Joi.object<{ id: string; patch: { role?: "user" | "admin"; disabled?: boolean } }, true>({
+      id: uuid().required(),
+      patch: Joi.object({ role: Joi.string().valid("user", "admin"), disabled: Joi.boolean().strict() })
+        .required()
+        .example({ role: "admin" })
+        .meta({ title: "UserChange" }),
+    }),
+    result: userRecord,
+    errors: ["forbidden", "not_found", "last_admin"],
+  },
+  listAuditEvents: {
+    summary: "List what happened to accounts",
+    scope: "account",
+    role: "admin",
+    params: Joi.object<{ userId?: string; event?: string; limit: number; cursor?: string }, true>({
+      userId: uuid(),
+      event: Joi.string().valid(...AUDIT_EVENTS),
+      limit,
+      cursor: after,
+    }),
+    result: pageOf(auditEvent, "AuditPage"),
+    errors: ["forbidden"],
   },
   jwks: {
     summary: "The public keys that sign access tokens and passports",

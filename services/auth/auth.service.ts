@@ -1,10 +1,17 @@
-import type { ServiceSchema } from "moleculer";
+import type { Service, ServiceSchema } from "moleculer";
 import { loadEnv } from "../../config/env.ts";
 import { action, openAction, readyAction } from "../../lib/action.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
 import { createAccessTokens } from "./access-tokens.logic.ts";
 import { createAccountLogic } from "./accounts.logic.ts";
+import { createAdminLogic } from "./admin.logic.ts";
+import { createApiTokenLogic } from "./api-tokens.logic.ts";
+import { createApiTokenRepository } from "./api-tokens.repository.ts";
+import { createAudit } from "./audit.logic.ts";
+import { createAuditRepository } from "./audit.repository.ts";
 import { authActions, MAX_PASSWORD_BYTES } from "./auth.schema.ts";
+import { listenForChanges } from "./changes.repository.ts";
+import { createIdentityLogic } from "./identities.logic.ts";
 import { createKeyring } from "./keys.logic.ts";
 import { createKeyRepository } from "./keys.repository.ts";
 import { createPasswords } from "./passwords.logic.ts";
@@ -19,6 +26,8 @@ const database = openDatabase(env.AUTH_DATABASE_URL);
 const users = createUserRepository(database);
 const sessions = createSessionRepository(database);
 const keys = createKeyRepository(database);
+const apiTokens = createApiTokenRepository(database);
+const auditEvents = createAuditRepository(database);
 
 const keyring = createKeyring({ keys, secret: env.AUTH_SECRET, clock });
 const accessTokens = createAccessTokens({
@@ -28,15 +37,40 @@ const accessTokens = createAccessTokens({
   clock,
 });
 const passwords = createPasswords({ cost: env.BCRYPT_COST, maxBytes: MAX_PASSWORD_BYTES });
-const accounts = createAccountLogic({ users, sessions, passwords, clock });
+
+let logger: Service["logger"];
+const audit = createAudit({
+  store: auditEvents,
+  log: (entry) => logger.info({ audit: entry }, `audit ${entry.event}`),
+  clock,
+});
+
+const accounts = createAccountLogic({ users, sessions, passwords, audit, clock });
 const signIns = createSessionLogic({
   users,
   sessions,
   passwords,
   accessTokens,
+  audit,
   secret: env.AUTH_SECRET,
   refreshTtl: env.REFRESH_TOKEN_TTL,
   clock,
+});
+const tokens = createApiTokenLogic({ apiTokens, audit, clock });
+const admin = createAdminLogic({ users, auditEvents, audit, clock });
+const identities = createIdentityLogic({
+  sessions,
+  apiTokens,
+  accessTokens,
+  clock,
+  onError: (error) => logger.warn({ err: error }, "a use could not be written down"),
+});
+const changes = listenForChanges({
+  url: env.AUTH_DATABASE_URL,
+  onChange: identities.forget,
+  onState: identities.trust,
+  onError: (error) =>
+    logger.warn({ err: error }, "changes are not told at present: sessions are read at each request"),
 });
 
 /** Accounts, sessions and the tokens that prove them. */
@@ -45,11 +79,11 @@ const authService: ServiceSchema = {
   mixins: [databaseMixin(database, users.model)],
 
   actions: {
-    register: openAction(authActions.register, (params) => accounts.register(params)),
+    register: openAction(authActions.register, (params, client) => accounts.register(params, client)),
     login: openAction(authActions.login, (params, client) => signIns.login(params, client)),
-    refresh: openAction(authActions.refresh, (params) => signIns.refresh(params)),
-    logout: action(authActions.logout, (_, { sessionId }) => signIns.logout(sessionId)),
-    verify: openAction(authActions.verify, ({ token }) => signIns.verify(token)),
+    refresh: openAction(authActions.refresh, (params, client) => signIns.refresh(params, client)),
+    logout: action(authActions.logout, (_, caller) => signIns.logout(caller)),
+    verify: openAction(authActions.verify, ({ token }) => identities.verify(token)),
     jwks: openAction(authActions.jwks, async () => keyring.jwks()),
 
     me: action(authActions.me, (_, { userId }) => accounts.me(userId)),
@@ -57,11 +91,37 @@ const authService: ServiceSchema = {
     deleteMe: action(authActions.deleteMe, ({ password }, { userId }, ctx) =>
       accounts.remove(userId, password, () => ctx.call("tasks.eraseAll")),
     ),
+    changePassword: action(authActions.changePassword, (params, caller) =>
+      accounts.changePassword(caller, params),
+    ),
+
+    listSessions: action(authActions.listSessions, (_, caller) => signIns.list(caller)),
+    endSession: action(authActions.endSession, ({ id }, caller) => signIns.end(caller, id)),
+    endOtherSessions: action(authActions.endOtherSessions, (_, caller) => signIns.endOthers(caller)),
+
+    createToken: action(authActions.createToken, (wanted, caller) => tokens.create(caller, wanted)),
+    listTokens: action(authActions.listTokens, (_, caller) => tokens.list(caller)),
+    deleteToken: action(authActions.deleteToken, ({ id }, caller) => tokens.remove(caller, id)),
+
+    listUsers: action(authActions.listUsers, (params) => admin.listUsers(params)),
+    changeUser: action(authActions.changeUser, ({ id, patch }, caller) =>
+      admin.changeUser(caller, id, patch),
+    ),
+    listAuditEvents: action(authActions.listAuditEvents, (params) => admin.listAuditEvents(params)),
 
     ready: readyAction(() => database.query("SELECT 1")),
   },
 
-  started: () => keyring.open(),
+  created() {
+    logger = this.logger;
+  },
+
+  async started() {
+    await keyring.open();
+    await changes.start();
+  },
+
+  stopped: () => changes.close(),
 };
 
 export default authService;

@@ -1,11 +1,13 @@
 import { v7 as uuidv7 } from "uuid";
-import { problem } from "../../lib/errors.ts";
+import { notFound, problem } from "../../lib/errors.ts";
+import type { Identity } from "../../lib/passport.ts";
 import type { AccessTokens } from "./access-tokens.logic.ts";
 import { toUserView } from "./accounts.logic.ts";
-import type { SignedIn, Verified } from "./auth.schema.ts";
+import type { Audit, Client } from "./audit.logic.ts";
+import type { Session, SignedIn } from "./auth.schema.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import { createRefreshTokens, judgeRefresh } from "./refresh-tokens.logic.ts";
-import type { SessionRepository } from "./sessions.repository.ts";
+import type { SessionRepository, SessionRow } from "./sessions.repository.ts";
 import type { UserRepository, UserRow } from "./users.repository.ts";
 
 interface SessionOptions {
@@ -13,6 +15,7 @@ interface SessionOptions {
   sessions: SessionRepository;
   passwords: Passwords;
   accessTokens: AccessTokens;
+  audit: Audit;
   /** AUTH_SECRET */
   secret: string;
   /** Seconds a session lives without being refreshed. */
@@ -20,19 +23,13 @@ interface SessionOptions {
   clock: () => number;
 }
 
-interface Client {
-  address?: string;
-  userAgent?: string;
-}
-
 const invalidCredentials = () =>
   problem("invalid_credentials", "The e-mail address or the password is wrong.");
 const invalidRefreshToken = () => problem("invalid_refresh_token", "Please sign in again.");
-const invalidToken = () => problem("invalid_token", "The access token is invalid, expired or revoked.");
 
 /** Signing in, staying signed in and signing out. */
 export function createSessionLogic(options: SessionOptions) {
-  const { users, sessions, passwords, accessTokens, secret, refreshTtl, clock } = options;
+  const { users, sessions, passwords, accessTokens, audit, secret, refreshTtl, clock } = options;
   const refreshTokens = createRefreshTokens(secret);
 
   const signedIn = (user: UserRow, sessionId: string, counter: number): SignedIn => ({
@@ -49,7 +46,10 @@ export function createSessionLogic(options: SessionOptions) {
     async login({ email, password }: { email: string; password: string }, client: Client): Promise<SignedIn> {
       const user = await users.findByEmail(email);
       const matches = await passwords.matches(password, user?.passwordHash ?? null);
-      if (!user || !matches || user.disabledAt) throw invalidCredentials();
+      if (!user || !matches || user.disabledAt) {
+        await audit({ event: "login", result: "failure", client, ...(user ? { userId: user.id } : {}) });
+        throw invalidCredentials();
+      }
       const now = new Date(clock());
       const id = uuidv7();
       await sessions.insert({
@@ -57,16 +57,18 @@ export function createSessionLogic(options: SessionOptions) {
         userId: user.id,
         refreshCounter: 0,
         refreshedAt: now,
+        lastUsedAt: now,
         createdAt: now,
         endedAt: null,
         address: client.address ?? null,
         userAgent: client.userAgent ?? null,
       });
+      await audit({ event: "login", result: "success", userId: user.id, sessionId: id, client });
       return signedIn(user, id, 0);
     },
 
     /** @throws invalid_refresh_token; a token that was used before also ends its session */
-    async refresh({ refreshToken }: { refreshToken: string }): Promise<SignedIn> {
+    async refresh({ refreshToken }: { refreshToken: string }, client: Client): Promise<SignedIn> {
       const presented = refreshTokens.read(refreshToken);
       if (!presented) throw invalidRefreshToken();
       const owner = await sessions.findOwner(presented.sessionId);
@@ -74,6 +76,7 @@ export function createSessionLogic(options: SessionOptions) {
       if (!user) throw invalidRefreshToken();
 
       let successor: number | null = null;
+      let reused = false;
       await sessions.change(presented.sessionId, (session) => {
         const now = clock();
         const verdict = judgeRefresh(session, presented.counter, { now, idleTtlMs: refreshTtl * 1000 });
@@ -81,32 +84,56 @@ export function createSessionLogic(options: SessionOptions) {
         if (verdict === "rotate") successor = session.refreshCounter + 1;
         if (verdict === "rotate")
           return { refreshCounter: session.refreshCounter + 1, refreshedAt: new Date(now) };
-        return verdict === "reuse" ? { endedAt: new Date(now) } : {};
+        reused = verdict === "reuse";
+        return reused ? { endedAt: new Date(now) } : {};
       });
+      const seen = { userId: user.id, sessionId: presented.sessionId, client };
+      if (reused) await audit({ event: "refresh_reuse", result: "failure", ...seen });
+      else await audit({ event: "refresh", result: successor === null ? "failure" : "success", ...seen });
       if (successor === null) throw invalidRefreshToken();
       return signedIn(user, presented.sessionId, successor);
     },
 
-    async logout(sessionId: string): Promise<null> {
-      await sessions.end(sessionId, new Date(clock()));
+    /** Ends the session of this access token; an API token has none, and ends by being deleted. */
+    async logout({ userId, sessionId }: Identity): Promise<null> {
+      if (sessionId === null)
+        throw problem("forbidden", "An API token has no session to end: delete the token.");
+      await sessions.end(userId, sessionId, new Date(clock()));
+      await audit({ event: "logout", result: "success", userId, sessionId });
       return null;
     },
 
-    /**
-     * Reads the session at each call, so that logging out, disabling and deleting are felt at once.
-     *
-     * @throws invalid_token
-     */
-    async verify(token: string): Promise<Verified> {
-      const sessionId = await accessTokens.read(token);
-      const owner = sessionId && (await sessions.findOwner(sessionId));
-      if (!sessionId || !owner) throw invalidToken();
-      const { id, email, role, timeZone } = owner;
-      return {
-        user: { id, email, role, timeZone },
-        session: { id: sessionId },
-        passport: accessTokens.passport(owner, sessionId),
-      };
+    async list({ userId, sessionId }: Identity): Promise<{ items: Session[] }> {
+      const alive = await sessions.list(userId, new Date(clock() - refreshTtl * 1000));
+      return { items: alive.map((session) => toSessionView(session, sessionId)) };
+    },
+
+    /** @throws not_found, also for another person's session */
+    async end({ userId }: Identity, id: string): Promise<null> {
+      if (!(await sessions.end(userId, id, new Date(clock())))) throw notFound("session");
+      await audit({ event: "session_end", result: "success", userId, sessionId: id });
+      return null;
+    },
+
+    async endOthers({ userId, sessionId }: Identity): Promise<null> {
+      await sessions.endAll(userId, new Date(clock()), sessionId);
+      await audit({
+        event: "session_end",
+        result: "success",
+        userId,
+        sessionId,
+        detail: { which: "all others" },
+      });
+      return null;
     },
   };
 }
+
+const toSessionView = (session: SessionRow, current: string | null): Session => ({
+  id: session.id,
+  createdAt: session.createdAt.toISOString(),
+  lastUsedAt: session.lastUsedAt.toISOString(),
+  ip: session.address,
+  userAgent: session.userAgent,
+  current: session.id === current,
+});

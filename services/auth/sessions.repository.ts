@@ -1,4 +1,4 @@
-import { QueryTypes, type Sequelize } from "sequelize";
+import { Op, QueryTypes, type Sequelize } from "sequelize";
 import { defineSession, type SessionRow } from "./models/session.model.ts";
 import type { UserRow } from "./users.repository.ts";
 
@@ -7,7 +7,7 @@ export type SessionPatch = Partial<Pick<SessionRow, "refreshCounter" | "refreshe
 export type SessionRepository = ReturnType<typeof createSessionRepository>;
 
 /** What `auth.verify` needs to know, in one row. */
-export type SessionOwner = Pick<UserRow, "id" | "email" | "role" | "timeZone">;
+export type SessionOwner = Pick<UserRow, "id" | "email" | "role" | "timeZone"> & { lastUsedAt: Date };
 
 export function createSessionRepository(database: Sequelize) {
   const Session = defineSession(database);
@@ -20,12 +20,24 @@ export function createSessionRepository(database: Sequelize) {
     /** Whose session this is, or null when it ended or its user is disabled or gone. */
     async findOwner(id: string): Promise<SessionOwner | null> {
       const [owner] = await database.query<SessionOwner>(
-        `SELECT u.id, u.email, u.role, u.time_zone AS "timeZone"
+        `SELECT u.id, u.email, u.role, u.time_zone AS "timeZone", s.last_used_at AS "lastUsedAt"
            FROM auth.sessions s JOIN auth.users u ON u.id = s.user_id
           WHERE s.id = $1 AND s.ended_at IS NULL AND u.disabled_at IS NULL`,
         { bind: [id], type: QueryTypes.SELECT },
       );
       return owner ?? null;
+    },
+
+    /** Those that have not ended and were refreshed since; the latest used first. */
+    async list(userId: string, refreshedSince: Date): Promise<SessionRow[]> {
+      const found = await Session.findAll({
+        where: { userId, endedAt: null, refreshedAt: { [Op.gt]: refreshedSince } },
+        order: [
+          ["lastUsedAt", "DESC"],
+          ["id", "DESC"],
+        ],
+      });
+      return found.map((session) => session.get({ plain: true }));
     },
 
     /**
@@ -41,12 +53,21 @@ export function createSessionRepository(database: Sequelize) {
       });
     },
 
-    async end(id: string, endedAt: Date): Promise<void> {
-      await Session.update({ endedAt }, { where: { id, endedAt: null } });
+    /** Notes a use; of several replicas that saw it, the latest counts. */
+    async touch(id: string, lastUsedAt: Date): Promise<void> {
+      await Session.update({ lastUsedAt }, { where: { id, lastUsedAt: { [Op.lt]: lastUsedAt } } });
     },
 
-    async endAll(userId: string, endedAt: Date): Promise<void> {
-      await Session.update({ endedAt }, { where: { userId, endedAt: null } });
+    /** Whether there was such a session of this person to end. */
+    async end(userId: string, id: string, endedAt: Date): Promise<boolean> {
+      const [ended] = await Session.update({ endedAt }, { where: { id, userId, endedAt: null } });
+      return ended === 1;
+    },
+
+    /** Ends all of a person's sessions, or all but one. */
+    async endAll(userId: string, endedAt: Date, except: string | null = null): Promise<void> {
+      const others = except === null ? {} : { id: { [Op.ne]: except } };
+      await Session.update({ endedAt }, { where: { userId, endedAt: null, ...others } });
     },
   };
 }

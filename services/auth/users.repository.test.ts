@@ -41,6 +41,7 @@ async function buildSession(fields: Partial<SessionRow> = {}): Promise<SessionRo
     userId: user.id,
     refreshCounter: 0,
     refreshedAt: NOW,
+    lastUsedAt: NOW,
     createdAt: NOW,
     endedAt: null,
     address: "127.0.0.1",
@@ -104,9 +105,10 @@ describe("a session", () => {
       email: `${session.userId}@example.test`,
       role: "user",
       timeZone: "UTC",
+      lastUsedAt: NOW,
     });
 
-    await sessions.end(session.id, NOW);
+    await sessions.end(session.userId, session.id, NOW);
     expect(await sessions.findOwner(session.id)).toBeNull();
   });
 
@@ -134,19 +136,19 @@ describe("a session", () => {
   });
 
   it("that refreshes and ends at once is dead in the end", async () => {
-    const { id } = await buildSession();
+    const { id, userId } = await buildSession();
     await Promise.all([
       sessions.change(id, ({ refreshCounter }) => ({ refreshCounter: refreshCounter + 1 })),
-      sessions.end(id, NOW),
+      sessions.end(userId, id, NOW),
       sessions.change(id, ({ refreshCounter }) => ({ refreshCounter: refreshCounter + 1 })),
     ]);
     expect(await sessions.findOwner(id)).toBeNull();
   });
 
   it("keeps the moment it ended first", async () => {
-    const { id } = await buildSession();
-    await sessions.end(id, NOW);
-    await sessions.end(id, new Date(NOW.getTime() + 1000));
+    const { id, userId } = await buildSession();
+    await sessions.end(userId, id, NOW);
+    await sessions.end(userId, id, new Date(NOW.getTime() + 1000));
     let endedAt: Date | null = null;
     await sessions.change(id, (session) => {
       endedAt = session.endedAt;

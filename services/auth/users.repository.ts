@@ -1,12 +1,22 @@
-import { type Sequelize, UniqueConstraintError } from "sequelize";
+import { QueryTypes, type Sequelize, UniqueConstraintError } from "sequelize";
+import { selectList } from "../../mixins/database.ts";
 import { defineUser, type UserRow } from "./models/user.model.ts";
 
 export type { UserRow };
 export type UserPatch = Partial<Pick<UserRow, "name" | "timeZone" | "locale" | "passwordHash">>;
+export type AccessPatch = Partial<Pick<UserRow, "role" | "disabledAt">>;
+
+export interface UserFilter {
+  search?: string;
+  after?: string;
+  limit: number;
+}
+
 export type UserRepository = ReturnType<typeof createUserRepository>;
 
 export function createUserRepository(database: Sequelize) {
   const User = defineUser(database);
+  const columns = selectList(User);
   const plain = (found: InstanceType<typeof User> | null | undefined): UserRow | null =>
     found?.get({ plain: true }) ?? null;
 
@@ -31,6 +41,37 @@ export function createUserRepository(database: Sequelize) {
     async update(id: string, patch: UserPatch): Promise<UserRow | null> {
       const [, [changed]] = await User.update(patch, { where: { id }, returning: true });
       return plain(changed);
+    },
+
+    /** In the order they registered, after the given one; `search` is part of an address or a name. */
+    async list({ search, after, limit }: UserFilter): Promise<UserRow[]> {
+      const pattern = search === undefined ? null : `%${search.replace(/[\\%_]/g, "\\$&").toLowerCase()}%`;
+      return database.query<UserRow>(
+        `SELECT ${columns} FROM auth.users
+          WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text IS NULL OR email LIKE $2 OR lower(name) LIKE $2)
+          ORDER BY id LIMIT $3`,
+        { bind: [after ?? null, pattern, limit], type: QueryTypes.SELECT },
+      );
+    },
+
+    /**
+     * Changes role and access, unless that leaves no administrator: then nothing changes. All administrators' rows
+     * are locked first, so that two of them can't remove each other at once.
+     */
+    async changeAccess(id: string, patch: AccessPatch): Promise<UserRow | "last_admin" | null> {
+      return database.transaction(async (transaction) => {
+        const admins = await User.findAll({
+          where: { role: "admin", disabledAt: null },
+          order: ["id"],
+          lock: transaction.LOCK.UPDATE,
+          transaction,
+        });
+        const demotes = patch.role === "user" || (patch.disabledAt ?? null) !== null;
+        if (demotes && admins.length === 1 && admins[0]?.get({ plain: true }).id === id) return "last_admin";
+        if (Object.keys(patch).length === 0) return plain(await User.findOne({ where: { id }, transaction }));
+        const [, [changed]] = await User.update(patch, { where: { id }, returning: true, transaction });
+        return plain(changed);
+      });
     },
 
     /** Also ends and removes the sessions. */

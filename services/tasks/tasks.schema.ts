@@ -109,7 +109,8 @@ const task = Joi.object<Task, true>({
     .required(),
   priority: Joi.string()
     .valid(...PRIORITIES)
-    .required(),
+    .required()
+    .example("high"),
   due: Joi.string()
     .allow(null)
     .required()
@@ -123,7 +124,8 @@ const task = Joi.object<Task, true>({
   updatedAt: Joi.string().isoDate().required(),
 }).meta({ title: "Task" });
 
-const bound = (what: string): Joi.StringSchema => dateOrInstant().description(what).example("2026-12-01");
+const bound = (what: string): Joi.StringSchema =>
+  dateOrInstant().description(`${what}: a date like \`2026-12-01\`, or an instant`).example("2026-12-01");
 
 const listParams = Joi.object<ListParams, true>({
   status: commaList(fields.status).description("Any of these").example("open,in_progress"),
@@ -162,6 +164,7 @@ const byId = Joi.object<{ id: string }, true>({ id: uuid().required() });
 export const taskActions = {
   create: {
     summary: "Create a task",
+    scope: "tasks:write",
     params: Joi.object<NewTask, true>({
       title: fields.title.required(),
       description: fields.description.default(""),
@@ -174,6 +177,7 @@ export const taskActions = {
   },
   list: {
     summary: "List your tasks",
+    scope: "tasks:read",
     description:
       "Filters narrow the list down together. It comes in pages: ask for the next one with `cursor`, or follow the " +
       "`Link` header. No task is skipped or comes twice unless it moved itself.",
@@ -184,9 +188,10 @@ export const taskActions = {
     }).meta({ title: "TaskPage" }),
     errors: ["invalid_cursor"],
   },
-  get: { summary: "Read a task", params: byId, result: task, errors: ["not_found"] },
+  get: { summary: "Read a task", scope: "tasks:read", params: byId, result: task, errors: ["not_found"] },
   update: {
     summary: "Change a task",
+    scope: "tasks:write",
     description: "What is absent stays as it is. A patch that changes nothing leaves `version` alone.",
     params: Joi.object<{ id: string; patch: TaskPatch }, true>({
       id: uuid().required(),
@@ -199,9 +204,16 @@ export const taskActions = {
     result: task,
     errors: ["not_found"],
   },
-  delete: { summary: "Delete a task", params: byId, result: Joi.valid(null), errors: ["not_found"] },
+  delete: {
+    summary: "Delete a task",
+    scope: "tasks:write",
+    params: byId,
+    result: Joi.valid(null),
+    errors: ["not_found"],
+  },
   eraseAll: {
     summary: "Erase everything that the service holds of the caller",
+    scope: "tasks:write",
     params: Joi.object<Record<string, never>, true>({}),
     result: Joi.valid(null),
   },

@@ -6,7 +6,8 @@ import { query } from "../support/database.ts";
 import { systems } from "../support/systems.ts";
 
 const guarded = routes.filter(({ access }) => access === "bearer");
-const addressed = routes.filter(({ path }) => path.includes(":"));
+/** Routes to a thing of somebody's. Those for administrators are refused before anything is looked for. */
+const addressed = routes.filter(({ path }) => path.includes(":") && !path.startsWith("/users"));
 const pathOf = ({ path }: Route, id: string): string => path.replace(/:\w+/, id);
 
 /** A body that each route with a body accepts. */

@@ -1,4 +1,5 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
+import { connect } from "amqplib";
 import { type BrokerOptions, ServiceBroker, type ServiceSchema, Transporters } from "moleculer";
 import config from "../../moleculer.config.ts";
 import type { System } from "./system.ts";
@@ -34,7 +35,11 @@ export const startRogue = (
   ...services: ServiceSchema[]
 ): Promise<TestNode> =>
   startNode(
-    { namespace, transporter: new RecordingTransporter({ url: env.AMQP_URL ?? AMQP_URL }) },
+    {
+      namespace,
+      transporter: new RecordingTransporter({ url: env.AMQP_URL ?? AMQP_URL }),
+      internalServices: false,
+    },
     services,
   );
 
@@ -70,6 +75,74 @@ async function startNode(options: BrokerOptions, services: ServiceSchema[]): Pro
   return {
     broker,
     received: tx instanceof RecordingTransporter ? tx.received : [],
-    stop: () => broker.stop(),
+    async stop() {
+      // A heartbeat into a channel that is just being closed would be an unhandled rejection.
+      broker.registry.discoverer.stopHeartbeatTimers();
+      await broker.stop();
+    },
+  };
+}
+
+/** A request as Moleculer's protocol 5 has it on the wire. */
+interface RequestPacket {
+  action: string;
+  params?: unknown;
+  meta?: unknown;
+  /** Who it says it comes from, and gets the answer. */
+  sender?: string;
+}
+
+interface ResponsePacket {
+  id: string;
+  success: boolean;
+  data?: unknown;
+  error?: { code: number; type: string; message: string };
+}
+
+/** Talks to a mesh with nothing but the broker's address: packets are made by hand and put into nodes' queues. */
+export async function openBus({
+  namespace,
+  url = AMQP_URL,
+}: {
+  namespace: string;
+  url?: string | undefined;
+}) {
+  const me = `hand-${randomBytes(4).toString("hex")}`;
+  const waiting = new Map<string, (response: ResponsePacket) => void>();
+  const connection = await connect(url);
+  const channel = await connection.createChannel();
+  const answers = `MOL-${namespace}.RES.${me}`;
+  await channel.assertQueue(answers, { exclusive: true });
+  await channel.consume(
+    answers,
+    (message) => {
+      const response: ResponsePacket = JSON.parse(String(message?.content));
+      waiting.get(response.id)?.(response);
+    },
+    { noAck: true },
+  );
+
+  const queueOf = (nodeId: string): string => `MOL-${namespace}.REQ.${nodeId}`;
+  const send = (nodeId: string, content: string): boolean =>
+    channel.sendToQueue(queueOf(nodeId), Buffer.from(content));
+
+  function write(id: string, { action, params = {}, meta = {}, sender = me }: RequestPacket): string {
+    const context = { level: 1, tracing: null, parentID: null, requestID: id, caller: null, stream: false };
+    return JSON.stringify({ ver: "5", sender, id, action, params, meta, ...context });
+  }
+
+  return {
+    /** Puts this text into a node's queue as it is. */
+    send,
+    /** Sends a request and forgets it. */
+    post: (nodeId: string, packet: RequestPacket) => send(nodeId, write(randomUUID(), packet)),
+    /** Sends a request and waits for what the node answers. */
+    request: (nodeId: string, packet: RequestPacket): Promise<ResponsePacket> =>
+      new Promise((resolve) => {
+        const id = randomUUID();
+        waiting.set(id, resolve);
+        send(nodeId, write(id, packet));
+      }),
+    close: () => connection.close(),
   };
 }

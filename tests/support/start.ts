@@ -29,7 +29,7 @@ interface StartOptions {
 }
 
 const RUN = [process.execPath, "scripts/run.cjs", "scripts/start.ts"];
-const started = new Set<Start>();
+const running = new Set<Start>();
 
 /** Starts Taskmesh and does not wait; its processes are a group, as in a terminal. */
 export async function startTaskmesh(dataDir: string, options: StartOptions = {}): Promise<Start> {
@@ -76,7 +76,8 @@ export async function startTaskmesh(dataDir: string, options: StartOptions = {})
       postgres: requirePid(join(dataPlace(output), "postmaster.pid")),
     }),
   };
-  started.add(start);
+  running.add(start);
+  void exitCode.then(() => running.delete(start));
   return start;
 }
 
@@ -85,10 +86,10 @@ export function dataPlace(output: string): string {
   return /Data is kept in (\S+)/.exec(output)?.[1] ?? "";
 }
 
-/** Ends what a failed test left running and removes the folders of the tests. */
+/** Ends what a failed test left running, the hard way, and removes the folders of the tests. */
 export async function cleanUpStarts(): Promise<void> {
-  for (const { child, exitCode } of started) {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+  for (const { child, exitCode } of running) {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     await exitCode;
   }
   for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 10 });

@@ -5,6 +5,7 @@ export interface SessionRow {
   userId: string;
   refreshCounter: number;
   refreshedAt: Date;
+  lastUsedAt: Date;
   createdAt: Date;
   endedAt: Date | null;
   address: string | null;
@@ -19,6 +20,7 @@ export const defineSession = (database: Sequelize): ModelStatic<Model<SessionRow
       userId: DataTypes.UUID,
       refreshCounter: DataTypes.INTEGER,
       refreshedAt: DataTypes.DATE(3),
+      lastUsedAt: DataTypes.DATE(3),
       createdAt: DataTypes.DATE(3),
       endedAt: DataTypes.DATE(3),
       address: DataTypes.TEXT,

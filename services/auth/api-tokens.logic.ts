@@ -1,0 +1,105 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { stringify as formatUuid, parse as parseUuid, v7 as uuidv7 } from "uuid";
+import { notFound, problem } from "../../lib/errors.ts";
+import type { Identity, Scope } from "../../lib/passport.ts";
+import type { ApiTokenRepository, ApiTokenRow } from "./api-tokens.repository.ts";
+import type { Audit } from "./audit.logic.ts";
+import type { ApiToken, NewApiToken } from "./auth.schema.ts";
+
+export const API_TOKEN_PREFIX = "tmp_";
+const ID_BYTES = 16;
+const SECRET_BYTES = 32;
+/** So that a token that leaked into a loop can't fill the table. */
+const MAX_TOKENS = 100;
+
+const hashOf = (secret: Buffer): Buffer => createHash("sha256").update(secret).digest();
+
+/** Id and secret of an API token as it is shown once; null for anything else. */
+export function readApiToken(token: string): { id: string; secret: Buffer } | null {
+  const bytes = Buffer.from(token.slice(API_TOKEN_PREFIX.length), "base64url");
+  if (bytes.length !== ID_BYTES + SECRET_BYTES || API_TOKEN_PREFIX + bytes.toString("base64url") !== token)
+    return null;
+  return { id: formatUuid(bytes.subarray(0, ID_BYTES), 0), secret: bytes.subarray(ID_BYTES) };
+}
+
+export const isSecretOf = (secret: Buffer, hash: Buffer): boolean => timingSafeEqual(hashOf(secret), hash);
+
+const toView = (row: ApiTokenRow): ApiToken => ({
+  id: row.id,
+  name: row.name,
+  scopes: row.scopes,
+  createdAt: row.createdAt.toISOString(),
+  expiresAt: row.expiresAt?.toISOString() ?? null,
+  lastUsedAt: row.lastUsedAt?.toISOString() ?? null,
+});
+
+interface ApiTokenOptions {
+  apiTokens: ApiTokenRepository;
+  audit: Audit;
+  clock: () => number;
+}
+
+/** Tokens for scripts: named, with the scopes they need, shown once. */
+export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions) {
+  return {
+    /** @throws insufficient_scope when it would be allowed more than who makes it; validation_failed */
+    async create(
+      { userId, scopes, sessionId }: Identity,
+      wanted: NewApiToken,
+    ): Promise<ApiToken & { token: string }> {
+      requireScopes(scopes, wanted.scopes);
+      const now = clock();
+      const expiresAt = wanted.expiresAt === null ? null : new Date(wanted.expiresAt);
+      if (expiresAt && expiresAt.getTime() <= now) {
+        throw problem("validation_failed", "The token would be expired already.", {
+          violations: [
+            { path: ["expiresAt"], code: "too_small", detail: '"expiresAt" must be in the future.' },
+          ],
+        });
+      }
+      if ((await apiTokens.list(userId)).length >= MAX_TOKENS) {
+        throw problem("forbidden", `Nobody can have more than ${MAX_TOKENS} tokens: delete one first.`);
+      }
+      const secret = randomBytes(SECRET_BYTES);
+      const row: ApiTokenRow = {
+        id: uuidv7(),
+        userId,
+        name: wanted.name,
+        scopes: wanted.scopes,
+        secretHash: hashOf(secret),
+        createdAt: new Date(now),
+        expiresAt,
+        lastUsedAt: null,
+      };
+      await apiTokens.insert(row);
+      await audit({
+        event: "token_create",
+        result: "success",
+        userId,
+        sessionId,
+        detail: { tokenId: row.id },
+      });
+      const shown = Buffer.concat([parseUuid(row.id), secret]).toString("base64url");
+      return { ...toView(row), token: API_TOKEN_PREFIX + shown };
+    },
+
+    list: async ({ userId }: Identity): Promise<{ items: ApiToken[] }> => ({
+      items: (await apiTokens.list(userId)).map(toView),
+    }),
+
+    async remove({ userId, sessionId }: Identity, id: string): Promise<null> {
+      if (!(await apiTokens.remove(userId, id))) throw notFound("token");
+      await audit({ event: "token_delete", result: "success", userId, sessionId, detail: { tokenId: id } });
+      return null;
+    },
+  };
+}
+
+function requireScopes(held: readonly Scope[], wanted: Scope[]): void {
+  const missing = wanted.filter((scope) => !held.includes(scope));
+  if (missing.length > 0) {
+    throw problem("insufficient_scope", `These scopes are not yours to give: ${missing.join(", ")}.`, {
+      scope: missing.join(" "),
+    });
+  }
+}

@@ -1,0 +1,44 @@
+import { QueryTypes, type Sequelize } from "sequelize";
+import { type ApiTokenRow, defineApiToken } from "./models/api-token.model.ts";
+import type { UserRow } from "./users.repository.ts";
+
+export type { ApiTokenRow };
+export type ApiTokenRepository = ReturnType<typeof createApiTokenRepository>;
+
+/** An API token and whose it is. */
+export type ApiTokenOwner = Pick<UserRow, "id" | "email" | "role" | "timeZone"> &
+  Pick<ApiTokenRow, "scopes" | "secretHash" | "expiresAt"> & { lastUsedAt: Date };
+
+export function createApiTokenRepository(database: Sequelize) {
+  const ApiToken = defineApiToken(database);
+
+  return {
+    async insert(token: ApiTokenRow): Promise<void> {
+      await ApiToken.create(token);
+    },
+
+    async list(userId: string): Promise<ApiTokenRow[]> {
+      const found = await ApiToken.findAll({ where: { userId }, order: [["id", "DESC"]] });
+      return found.map((token) => token.get({ plain: true }));
+    },
+
+    async findOwner(id: string): Promise<ApiTokenOwner | null> {
+      const [owner] = await database.query<ApiTokenOwner>(
+        `SELECT u.id, u.email, u.role, u.time_zone AS "timeZone", t.scopes, t.secret_hash AS "secretHash",
+                t.expires_at AS "expiresAt", coalesce(t.last_used_at, 'epoch') AS "lastUsedAt"
+           FROM auth.api_tokens t JOIN auth.users u ON u.id = t.user_id
+          WHERE t.id = $1 AND u.disabled_at IS NULL`,
+        { bind: [id], type: QueryTypes.SELECT },
+      );
+      return owner ?? null;
+    },
+
+    async touch(id: string, lastUsedAt: Date): Promise<void> {
+      await ApiToken.update({ lastUsedAt }, { where: { id } });
+    },
+
+    async remove(userId: string, id: string): Promise<boolean> {
+      return (await ApiToken.destroy({ where: { id, userId } })) === 1;
+    },
+  };
+}

@@ -1,0 +1,425 @@
+import jwt from "jsonwebtoken";
+import { type Context, Errors, type ServiceSchema, Transporters } from "moleculer";
+import { openDatabase } from "../mixins/database.ts";
+import { createKeyring } from "../services/auth/keys.logic.ts";
+import { createKeyRepository } from "../services/auth/keys.repository.ts";
+import { newNamespace, openBus, startProjectNode, startRogue, type TestNode } from "./support/broker.ts";
+import { buildPerson, buildTask, type Person } from "./support/client.ts";
+import { query } from "./support/database.ts";
+import { flipBit, forge, newKeyPair } from "./support/forged-tokens.ts";
+import { systems } from "./support/systems.ts";
+
+const [, mesh] = systems.find(([mode]) => mode === "mesh") ?? [];
+if (!mesh) throw new Error("There is no mesh to join.");
+
+let rogue: TestNode;
+let bus: Awaited<ReturnType<typeof openBus>>;
+let ada: Person;
+let taskId: string;
+let passport: string;
+
+beforeAll(async () => {
+  [rogue, bus, ada] = await Promise.all([
+    startRogue(mesh),
+    openBus({ namespace: mesh.namespace, url: mesh.env.AMQP_URL }),
+    buildPerson(mesh),
+  ]);
+  await rogue.broker.waitForServices(["auth", "tasks", "api"]);
+  taskId = (await buildTask(ada, { title: "Secret plans" })).id;
+  const verified = await rogue.broker.call<{ passport: string }, object>("auth.verify", {
+    token: ada.tokens.accessToken,
+  });
+  passport = verified.passport;
+});
+afterAll(() => Promise.all([rogue.stop(), bus.close()]));
+
+/** The code that a call is refused with, or its result. */
+const outcome = (action: string, params: object, meta: object): Promise<unknown> =>
+  rogue.broker
+    .call(action, params, { meta })
+    .catch((error: unknown) => (error instanceof Error && "type" in error ? error.type : error));
+
+/** The nodes of the mesh that serve something, without the rogue. */
+const nodeIds = (): string[] => {
+  const nodes: { id: string; local: boolean }[] = rogue.broker.registry.getNodeList({ onlyAvailable: true });
+  return nodes.filter(({ local }) => !local).map(({ id }) => id);
+};
+
+const nodeOf = (service: string): string => {
+  const found = rogue.broker.registry.getServiceList({}).find(({ name }) => name === service);
+  if (!found?.nodeID) throw new Error(`${service} is not there.`);
+  return found.nodeID;
+};
+
+/** Everything of Ada's that an attacker might have changed. */
+const rowsOfAda = async () => [
+  await query(mesh.databaseUrl, "SELECT * FROM tasks.tasks WHERE user_id = $1", [ada.user.id]),
+  await query(mesh.databaseUrl, "SELECT name, time_zone, role FROM auth.users WHERE id = $1", [ada.user.id]),
+  await query(mesh.databaseUrl, "SELECT id, ended_at FROM auth.sessions WHERE user_id = $1", [ada.user.id]),
+];
+
+/** Every action that is somebody's, with params that would do harm. */
+const guardedCalls = (): [string, object][] => [
+  ["tasks.list", {}],
+  ["tasks.get", { id: taskId }],
+  ["tasks.create", { title: "Planted" }],
+  ["tasks.update", { id: taskId, patch: { title: "Changed" } }],
+  ["tasks.delete", { id: taskId }],
+  ["tasks.eraseAll", {}],
+  ["auth.me", {}],
+  ["auth.updateMe", { patch: { name: "Eve" } }],
+  ["auth.deleteMe", { password: ada.password }],
+  ["auth.logout", {}],
+];
+
+/** A passport like Ada's but for these changes, signed with the mesh's own key unless another one is given. */
+async function passportWith(
+  changes: { header?: object; claims?: object },
+  signedBy?: ReturnType<typeof newKeyPair>,
+): Promise<string> {
+  const database = openDatabase(mesh?.databaseUrl ?? "");
+  const keys = createKeyRepository(database);
+  const keyring = createKeyring({ keys, secret: mesh?.env.AUTH_SECRET ?? "", clock: Date.now });
+  await keyring.open();
+  await database.close();
+  const { header = {}, payload = {} } = jwt.decode(passport, { complete: true }) ?? {};
+  const claims = typeof payload === "object" ? payload : {};
+  const { privateKey } = signedBy ?? keyring.current();
+  return forge({ ...header, ...changes.header }, { ...claims, ...changes.claims }, privateKey);
+}
+
+describe("a node with the broker's credentials", () => {
+  it("is served with a passport that auth signed, or one signed alike", async () => {
+    expect(await outcome("tasks.get", { id: taskId }, { passport })).toMatchObject({ title: "Secret plans" });
+    const resigned = await passportWith({});
+    expect(resigned).not.toBe(passport);
+    expect(await outcome("tasks.get", { id: taskId }, { passport: resigned })).toMatchObject({ id: taskId });
+  });
+
+  it.each<[string, () => Promise<object>]>([
+    ["no passport", async () => ({})],
+    [
+      "a user of its own invention",
+      async () => ({ user: { id: ada.user.id, userId: ada.user.id, role: "admin" } }),
+    ],
+    [
+      "an identity of its own invention",
+      async () => ({ identity: { userId: ada.user.id }, $locals: { identity: {} } }),
+    ],
+    [
+      "an expired passport",
+      async () => ({ passport: await passportWith({ claims: { exp: nowInSeconds() - 1 } }) }),
+    ],
+    [
+      "an altered passport",
+      async () => ({ passport: flipBit(passport, 8 * Math.floor(passport.length / 2)) }),
+    ],
+    ["a passport of another key", async () => ({ passport: await passportWith({}, newKeyPair()) })],
+    [
+      "a passport of another key with another id",
+      async () => ({ passport: await passportWith({ header: { kid: "mine" } }, newKeyPair()) }),
+    ],
+    [
+      "a passport of another mesh",
+      async () => ({ passport: await passportWith({ claims: { aud: "elsewhere/bus" } }) }),
+    ],
+    [
+      "a passport of another type",
+      async () => ({ passport: await passportWith({ header: { typ: "JWT" } }) }),
+    ],
+    ["an access token for a passport", async () => ({ passport: ada.tokens.accessToken })],
+    ["a refresh token for a passport", async () => ({ passport: ada.tokens.refreshToken })],
+  ])("is refused with %s, and changes nothing", async (_, forgedMeta) => {
+    const meta = await forgedMeta();
+    const before = await rowsOfAda();
+    const outcomes = [];
+    for (const [action, params] of guardedCalls())
+      outcomes.push([action, await outcome(action, params, meta)]);
+
+    expect(outcomes).toEqual(guardedCalls().map(([action]) => [action, "invalid_passport"]));
+    expect(await rowsOfAda()).toEqual(before);
+  });
+
+  it("is refused with a request made by hand, also in the name of the node that it asks", async () => {
+    const before = await rowsOfAda();
+    for (const [action, params] of guardedCalls()) {
+      const node = nodeOf(action.split(".")[0] ?? "");
+      bus.post(node, { action, params, meta: { user: { id: ada.user.id } }, sender: node });
+      const answer = await bus.request(node, { action, params, meta: { user: { id: ada.user.id } } });
+      expect([action, answer.success, answer.error?.type]).toEqual([action, false, "invalid_passport"]);
+    }
+    expect(await rowsOfAda()).toEqual(before);
+  });
+
+  it("gets nothing for a passport where an access token belongs", async () => {
+    expect(await outcome("auth.verify", { token: passport }, {})).toBe("invalid_token");
+    const answer = await fetch(`${mesh.baseUrl}/auth/me`, {
+      headers: { Authorization: `Bearer ${passport}` },
+    });
+    expect(answer.status).toBe(401);
+  });
+
+  it.each(["list", "options", "services", "actions", "events", "health", "metrics"])(
+    "does not reach $node.%s, neither through Moleculer nor by hand",
+    async (name) => {
+      for (const node of nodeIds()) {
+        const call = rogue.broker.call(`$node.${name}`, {}, { nodeID: node });
+        await expect(call).rejects.toMatchObject({ type: "SERVICE_NOT_FOUND" });
+        const answer = await bus.request(node, { action: `$node.${name}` });
+        expect(answer).toMatchObject({ success: false, error: { type: "SERVICE_NOT_FOUND" } });
+      }
+    },
+  );
+
+  it.each(["rest", "listAliases", "addRoute", "removeRoute"])(
+    "does not reach the gateway's %s, neither through Moleculer nor by hand",
+    async (name) => {
+      expect(await outcome(`api.${name}`, {}, {})).toBe("SERVICE_NOT_FOUND");
+      const params = {
+        route: { path: "/evil", aliases: { "GET /": "$node.options" } },
+        req: { url: "/" },
+        res: {},
+      };
+      const answer = await bus.request(nodeOf("api"), { action: `api.${name}`, params });
+      expect(answer).toMatchObject({
+        success: false,
+        error: { code: 404, type: expect.stringMatching(/not_found/i) },
+      });
+    },
+  );
+
+  it("can't make the gateway serve a request that never came over HTTP", async () => {
+    const api = nodeOf("api");
+    const requests = [undefined, {}, { url: "/tasks", method: "GET", headers: {}, headersDistinct: {} }];
+    for (const req of requests) bus.post(api, { action: "api.rest", params: { req, res: {} }, sender: api });
+    // Queues keep their order: once this is answered, the others were taken.
+    await bus.request(api, { action: "api.ready" });
+
+    expect((await fetch(`${mesh.baseUrl}/health/live`)).status).toBe(200);
+    expect(nodeOf("api")).toBe(api);
+  });
+
+  it("finds no queue that all nodes of a service share", async () => {
+    const before = await rowsOfAda();
+    bus.send("B.tasks.eraseAll", "{}");
+    const shared = rogue.received.filter((packet) => packet.includes(".REQB."));
+    expect([shared, await rowsOfAda()]).toEqual([[], before]);
+  });
+
+  it("hears no secret and no setting of another node, whatever it listens to", async () => {
+    // Asks each node for everything that it tells about itself, and waits until they have.
+    const told = () => rogue.received.filter((packet) => packet.startsWith("INFO"));
+    const count = told().length;
+    await rogue.broker.registry.discoverer.discoverAllNodes();
+    for (;;) {
+      if (told().length >= count + nodeIds().length) break;
+      await outcome("auth.jwks", {}, {});
+    }
+    const services = rogue.broker.registry.getServiceList({ withActions: true, withEvents: true });
+    const heard = rogue.received.join("\n") + JSON.stringify(services);
+
+    expect(nodeIds().length).toBeGreaterThanOrEqual(3);
+    for (const secret of [mesh.env.AUTH_SECRET, mesh.databaseUrl, mesh.env.AMQP_URL, mesh.env.DATA_DIR]) {
+      expect(heard).not.toContain(secret);
+    }
+    expect(heard).not.toMatch(/postgres(ql)?:\/\/|amqps?:\/\/|guest:guest|sealed|PRIVATE KEY|\$2[aby]\$/);
+    expect(heard).not.toContain(new URL(mesh.databaseUrl).pathname.slice(1));
+    for (const { name, settings } of services) expect([name, settings]).toEqual([name, expect.any(Object)]);
+  });
+});
+
+const nowInSeconds = (): number => Math.floor(Date.now() / 1000);
+
+describe("a node of ours", () => {
+  const namespace = newNamespace();
+  const executions = new Map<string, number>();
+  const counted =
+    (name: string, handler: (ctx: Context) => unknown = () => true) =>
+    (ctx: Context) => {
+      executions.set(name, (executions.get(name) ?? 0) + 1);
+      return handler(ctx);
+    };
+  const fail = (data: unknown) => () => {
+    throw new Errors.MoleculerClientError("It did not work.", 409, "ODD", { data });
+  };
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  /** Anyone may call these. */
+  const open = (name: string, handler?: (ctx: Context) => unknown) => ({
+    access: "open",
+    handler: counted(name, handler),
+  });
+
+  const service: ServiceSchema = {
+    name: "probe",
+    actions: {
+      open: open("open"),
+      guarded: counted("guarded"),
+      private: { visibility: "private", handler: counted("private") },
+      protected: { visibility: "protected", handler: counted("protected") },
+      bigInt: open("bigInt", fail(1n)),
+      cycle: open("cycle", fail(cycle)),
+      bigIntAnswer: open("bigIntAnswer", () => 1n),
+    },
+  };
+  const auth: ServiceSchema = {
+    name: "auth",
+    actions: { jwks: open("jwks", () => ({ keys: [] })) },
+  };
+
+  let server: TestNode;
+  let caller: TestNode;
+  let hand: Awaited<ReturnType<typeof openBus>>;
+  beforeAll(async () => {
+    [server, caller, hand] = await Promise.all([
+      startProjectNode([service, auth], { namespace }),
+      startProjectNode([], { namespace }),
+      openBus({ namespace }),
+    ]);
+    await caller.broker.waitForServices("probe");
+  });
+  afterAll(() => Promise.all([server.stop(), caller.stop(), hand.close()]));
+  beforeEach(() => executions.clear());
+
+  /** Queues keep their order: once this is answered, whatever was sent before was taken. */
+  const settle = () => hand.request(server.broker.nodeID, { action: "probe.open" });
+
+  it.each(["private", "protected", "guarded"])(
+    "does not run a %s action for a packet made by hand, whoever it says it comes from",
+    async (name) => {
+      const node = server.broker.nodeID;
+      const answer = await hand.request(node, { action: `probe.${name}` });
+      for (const sender of [node, caller.broker.nodeID, "", "nobody"]) {
+        hand.post(node, { action: `probe.${name}`, sender });
+      }
+      await settle();
+
+      expect(answer.success).toBe(false);
+      expect(Object.fromEntries(executions)).toEqual({ open: 1 });
+    },
+  );
+
+  it("runs a private action for its own services", async () => {
+    expect(await server.broker.call("probe.private")).toBe(true);
+  });
+
+  it.each([
+    ["bigInt", { code: 409, type: "ODD", message: "It did not work." }],
+    ["cycle", { code: 409, type: "ODD", message: "It did not work." }],
+    ["bigIntAnswer", { message: expect.any(String) }],
+  ])("answers %s, which JSON can't carry, with one clean error and runs it once", async (name, error) => {
+    const startedAt = performance.now();
+    await expect(caller.broker.call(`probe.${name}`)).rejects.toMatchObject(error);
+    // A message that was refused would be delivered again at once, before this one.
+    await settle();
+
+    expect(executions.get(name)).toBe(1);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+
+  it.each<[string, string]>([
+    ["no JSON", "{"],
+    ["nothing", ""],
+    ["null", "null"],
+    ["another version", JSON.stringify({ ver: "4", sender: "x", id: "1", action: "probe.open" })],
+    ["no version", JSON.stringify({ sender: "x", id: "1", action: "probe.open" })],
+    [
+      "an action that is no text",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: { name: "probe.open" } }),
+    ],
+    ["no action", JSON.stringify({ ver: "5", sender: "x", id: "1" })],
+    ["no sender", JSON.stringify({ ver: "5", id: "1", action: "probe.open" })],
+    [
+      "meta that is text",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: "probe.guarded", meta: "x" }),
+    ],
+    [
+      "meta that is a list",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: "probe.guarded", meta: [] }),
+    ],
+    [
+      "params that are null",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: "probe.open", params: null }),
+    ],
+    [
+      "a stream that never was",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: "probe.open", stream: true, seq: 5 }),
+    ],
+  ])("goes on serving after a packet with %s", async (_, content) => {
+    hand.send(server.broker.nodeID, content);
+
+    expect(await settle()).toMatchObject({ success: true });
+    expect(executions.get("open") ?? 0).toBeLessThanOrEqual(2);
+    expect(executions.get("guarded")).toBeUndefined();
+  });
+
+  it("trusts no keys but auth's, also when another node says that it is auth", async () => {
+    const pair = newKeyPair();
+    const key = { ...pair.publicKey.export({ format: "jwk" }), kid: "mine" };
+    const own = newNamespace();
+    const impostor: ServiceSchema = { name: "auth", actions: { jwks: () => ({ keys: [key] }) } };
+    const [victim, attacker] = await Promise.all([
+      startProjectNode([service], { namespace: own }),
+      startRogue({ namespace: own, env: {} }, impostor),
+    ]);
+    await Promise.all([victim.broker.waitForServices("auth"), attacker.broker.waitForServices("probe")]);
+    const claims = {
+      aud: `${own}/bus`,
+      sub: "ada",
+      role: "admin",
+      sid: "s",
+      tz: "UTC",
+      scope: "account",
+      exp: nowInSeconds() + 60,
+    };
+    const forged = forge({ alg: "ES256", typ: "passport+jwt", kid: "mine" }, claims, pair.privateKey);
+    const call = attacker.broker.call("probe.guarded", {}, { meta: { passport: forged } });
+
+    await expect(call).rejects.toMatchObject({ code: expect.any(Number) });
+    expect(executions.get("guarded")).toBeUndefined();
+    await Promise.all([victim.stop(), attacker.stop()]);
+  });
+});
+
+describe("a request that nobody waits for any more", () => {
+  it("is not run by a service that comes back after its time", async () => {
+    const namespace = newNamespace();
+    const orders: string[] = [];
+    const shop: ServiceSchema = {
+      name: "shop",
+      actions: {
+        order: {
+          visibility: "public",
+          params: { what: "string" },
+          handler: (ctx: Context<{ what: string }>) => orders.push(ctx.params.what),
+        },
+      },
+    };
+    const options = { namespace, created: () => {} };
+    const [server, caller] = await Promise.all([
+      startProjectNode([shop], options),
+      startProjectNode([], options),
+    ]);
+    await caller.broker.waitForServices("shop");
+    const back = new Promise((resolve) => {
+      server.broker.localBus.once("$transporter.connected", resolve);
+    });
+    loseConnection(server);
+
+    // Moleculer connects again after five seconds; the caller has given up after four.
+    const call = caller.broker.call("shop.order", { what: "lost" });
+    await expect(call).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+    await back;
+    await caller.broker.call("shop.order", { what: "in time" });
+
+    expect(orders).toEqual(["in time"]);
+    await Promise.all([server.stop(), caller.stop()]);
+  });
+});
+
+/** As when a cable is pulled. */
+function loseConnection({ broker }: TestNode): void {
+  const tx = broker.transit?.tx;
+  if (!(tx instanceof Transporters.AMQP)) throw new Error("not on a mesh");
+  tx.connection.connection.stream.destroy();
+}

@@ -1,0 +1,122 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { problems } from "../lib/errors.ts";
+import { routes } from "../services/api/routes.ts";
+import { assertDocumented } from "./support/openapi.ts";
+
+const ROOT = join(__dirname, "..");
+const FILE = join(ROOT, "services", "api", "openapi.json");
+const document = JSON.parse(readFileSync(FILE, "utf8"));
+
+type Operation = {
+  operationId: string;
+  security: object[];
+  requestBody?: { content: Record<string, object> };
+  responses: Record<string, { $ref?: string; content?: Record<string, object> }>;
+};
+const operations: { method: string; path: string; operation: Operation }[] = Object.entries<
+  Record<string, Operation>
+>(document.paths).flatMap(([path, item]) =>
+  Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+);
+
+describe("the OpenAPI document", () => {
+  test("is what the code says, and neither Redocly nor Spectral finds anything in it", () => {
+    // A process of its own: the linters are modules of a kind that Jest can't load.
+    const { status, stderr } = spawnSync(
+      join(ROOT, "node_modules", ".bin", "node"),
+      ["scripts/openapi.ts", "--check"],
+      { cwd: ROOT, encoding: "utf8" },
+    );
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+  });
+
+  test("has every route of the table and nothing else", () => {
+    const inTable = routes.map(({ method, path, action }) => [
+      `${method} ${path.replace(/:(\w+)/g, "{$1}")}`,
+      action,
+    ]);
+    const inDocument = operations.map(({ method, path, operation }) => [
+      `${method} ${path}`,
+      operation.operationId,
+    ]);
+    expect(inDocument.sort()).toEqual(inTable.sort());
+  });
+
+  test("asks for a bearer token exactly where the table does", () => {
+    const closed = routes.filter(({ access }) => access === "bearer").map(({ action }) => action);
+    const secured = operations.filter(({ operation }) => operation.security.length > 0);
+    expect(secured.map(({ operation }) => operation.operationId).sort()).toEqual(closed.sort());
+  });
+
+  test("has an example of every request and of every response with a body", () => {
+    const contents = operations.flatMap(({ operation }) => [
+      ...Object.values(operation.requestBody?.content ?? {}),
+      ...Object.values(operation.responses).flatMap(({ $ref, content }) =>
+        Object.values(
+          $ref ? document.components.responses[$ref.split("/").at(-1) ?? ""].content : (content ?? {}),
+        ),
+      ),
+    ]);
+    expect(contents.length).toBeGreaterThan(routes.length * 5);
+    for (const content of contents) {
+      expect("example" in content || "examples" in content).toBe(true);
+    }
+  });
+
+  test("leads to an explanation of every code it mentions", () => {
+    const mentioned = JSON.stringify(document).matchAll(/\/docs\/problems#(\w+)/g);
+    const codes = new Set([...mentioned].map(([, code]) => code));
+    expect(codes.size).toBeGreaterThan(10);
+    for (const code of codes) expect(Object.keys(problems)).toContain(code);
+  });
+});
+
+describe("assertDocumented", () => {
+  const ID = "0d3b7a";
+  const answer = (status: number, body: unknown, type = "application/problem+json") => ({
+    status,
+    body,
+    headers: new Headers({ "Content-Type": type, "X-Request-Id": ID, "Cache-Control": "no-store" }),
+  });
+  const notFound = {
+    type: "/docs/problems#not_found",
+    title: "Not found",
+    status: 404,
+    detail: "There is nothing here, or it is not yours.",
+    instance: "/tasks/1",
+    code: "not_found",
+    requestId: ID,
+  };
+  const page = { items: [], nextCursor: null };
+  const JSON_TYPE = "application/json; charset=utf-8";
+
+  test("lets pass what is as documented", () => {
+    assertDocumented("GET", "/tasks?limit=5", answer(200, page, JSON_TYPE));
+    assertDocumented("HEAD", "/tasks", answer(200, "", JSON_TYPE));
+    assertDocumented("GET", "/tasks/1", answer(404, notFound));
+    assertDocumented("GET", "/tasks/{id}", answer(404, notFound));
+    assertDocumented("DELETE", "/tasks/1", answer(204, "", ""));
+    assertDocumented("OPTIONS", "/tasks", answer(204, "", ""));
+    assertDocumented("PUT", "/tasks", answer(405, { ...notFound, status: 405, code: "method_not_allowed" }));
+    assertDocumented("GET", "/nowhere", answer(404, notFound));
+  });
+
+  test.each<[string, string, string, ReturnType<typeof answer>, RegExp]>([
+    ["an undocumented status", "GET", "/tasks", answer(418, notFound), /418, which is not documented/],
+    ["a missing field", "GET", "/tasks", answer(200, { items: [] }, JSON_TYPE), /nextCursor/],
+    ["a field too many", "GET", "/tasks", answer(200, { ...page, sql: "SELECT 1" }, JSON_TYPE), /additional/],
+    ["another content type", "GET", "/tasks", answer(200, "[]", "text/html"), /text\/html/],
+    ["a body with 204", "DELETE", "/tasks/1", answer(204, {}, JSON_TYPE), /should be none/],
+    ["a body to HEAD", "HEAD", "/tasks", answer(200, page, JSON_TYPE), /HEAD/],
+    ["an undocumented code", "GET", "/tasks/1", answer(404, { ...notFound, code: "gone" }), /code/],
+    ["a status that differs", "GET", "/tasks/1", answer(404, { ...notFound, status: 410 }), /says 410/],
+    ["another request's id", "GET", "/tasks/1", answer(404, { ...notFound, requestId: "x" }), /ids/],
+    ["an error that is no problem", "GET", "/nowhere", answer(404, "Not found", "text/plain"), /text\/plain/],
+    ["a missing header", "GET", "/tasks", { ...answer(200, page), headers: new Headers() }, /X-Request-Id/],
+  ])("refuses %s", (_what, method, path, given, message) => {
+    expect(() => assertDocumented(method, path, given)).toThrow(message);
+  });
+});
