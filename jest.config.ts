@@ -11,7 +11,7 @@ const config: Config = {
       { jsc: { parser: { syntax: "typescript" }, target: "es2024" }, module: { type: "commonjs" } },
     ],
   },
-  transformIgnorePatterns: ["/node_modules/(?!(uuid|temporal-\\w+|lru-cache)/)"],
+  transformIgnorePatterns: ["/node_modules/(?!(uuid|temporal-\\w+|lru-cache|p-limit|yocto-queue)/)"],
   globalSetup: "./tests/support/global-setup.ts",
   globalTeardown: "./tests/support/global-teardown.ts",
   testTimeout: 30_000,

@@ -34,6 +34,8 @@ export interface Env {
   TRUST_PROXY: number;
   /** Modules whose `routes` the gateway serves besides its own table, for services that joined later. */
   EXTRA_ROUTES: string[];
+  /** Services that hold content of users and erase it (`<service>.eraseAll`) when an account is deleted. */
+  CONTENT_SERVICES: string[];
   /** `off` switches every limit and throttle off: for tests and benchmarks. */
   RATE_LIMIT: "on" | "off";
   LOG_LEVEL: "fatal" | "error" | "warn" | "info" | "debug" | "trace";
@@ -74,7 +76,8 @@ const origins = Joi.string().custom((value: string) =>
   }),
 );
 
-const paths = Joi.string().custom((value: string) => value.split(",").map((path) => path.trim()));
+/** Names or paths, separated by commas. */
+const list = Joi.string().custom((value: string) => value.split(",").map((each) => each.trim()));
 
 /** Sixteen random bytes have well over ten different characters in any printable form; "changeme" forms don't. */
 const secret = Joi.string().custom((value: string) => {
@@ -104,7 +107,8 @@ const schema = Joi.object<Env>({
   BCRYPT_COST: Joi.number().integer().min(4).max(16).default(12),
   CORS_ORIGINS: origins.default([]),
   TRUST_PROXY: Joi.number().integer().min(0).max(10).default(0),
-  EXTRA_ROUTES: paths.default([]),
+  EXTRA_ROUTES: list.default([]),
+  CONTENT_SERVICES: list.default(["tasks"]),
   RATE_LIMIT: Joi.string().valid("on", "off").default("on"),
   LOG_LEVEL: Joi.string().valid("fatal", "error", "warn", "info", "debug", "trace").default("info"),
 });

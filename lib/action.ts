@@ -14,8 +14,13 @@ export interface Contract<Params, Result> {
   result: Joi.Schema<Result>;
   /** What the caller must be allowed to do; every action for signed-in people names one. */
   scope?: Scope;
-  /** For administrators who are signed in themselves only: no API token, no service. */
-  role?: "admin";
+  /** Only a service that acts for the person by this name may call it: `auth` is auth itself. */
+  client?: string;
+  /**
+   * `admin`: for administrators who are signed in themselves, no API token and no service.
+   * `service`: for services by their own passport.
+   */
+  role?: "admin" | "service";
   /** Codes beyond those that any action can answer. */
   errors?: readonly ProblemCode[];
 }
@@ -26,16 +31,17 @@ export interface Client {
   userAgent?: string;
 }
 
-type Guarded = ActionSchema & { access: "passport" | "open"; scope?: Scope; role?: "admin" };
+type Guarded = ActionSchema & { access: "passport" | "open"; scope?: Scope | undefined; client?: string; role?: "admin" | "service" };
 
 /** An action for a person. The passport guard has verified who that is, and the scope, before the handler runs. */
 export function action<P, R>(
-  contract: Contract<P, R> & { scope: Scope },
+  contract: Contract<P, R> & ({ scope: Scope } | { client: string }),
   handler: (params: P, identity: Identity, ctx: Context<P>) => Promise<R>,
 ): Guarded {
   return {
     access: "passport",
     scope: contract.scope,
+    ...(contract.client ? { client: contract.client } : {}),
     ...(contract.role ? { role: contract.role } : {}),
     params: joi(contract.params),
     handler: (ctx: Context<P>) => handler(ctx.params, ctx.locals.identity, ctx),

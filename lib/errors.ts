@@ -22,6 +22,7 @@ export const problems = {
   invalid_passport: { status: 401, title: "The passport is not valid" },
   invalid_credentials: { status: 401, title: "The e-mail address or the password is wrong" },
   invalid_refresh_token: { status: 401, title: "The refresh token is not valid" },
+  invalid_client: { status: 401, title: "The client credential is not valid" },
   wrong_password: { status: 403, title: "The password is wrong" },
   insufficient_scope: { status: 403, title: "The credentials do not cover this" },
   forbidden: { status: 403, title: "This is not allowed" },
@@ -35,6 +36,7 @@ export const problems = {
   too_many_attempts: { status: 429, title: "Too many attempts" },
   too_many_requests: { status: 429, title: "Too many requests" },
   internal: { status: 500, title: "Something went wrong" },
+  overloaded: { status: 503, title: "There is more to do than can be done at present" },
   unavailable: { status: 503, title: "The service is not available" },
 } as const satisfies Record<string, { status: number; title: string }>;
 

@@ -9,16 +9,21 @@ import { createPassportVerifier, type Identity, type PublicJwk } from "./passpor
  * @throws insufficient_scope, forbidden
  */
 function allowed(identity: Identity, action: ActionSchema): Identity {
+  if ("client" in action) {
+    if (identity.client === action.client) return identity;
+    throw problem("forbidden", "This is for another service.");
+  }
   const scope = "scope" in action ? action.scope : undefined;
-  const admin = "role" in action && action.role === "admin";
+  const role = "role" in action ? action.role : undefined;
   const present = identity.sessionId !== null && identity.client === null;
   if (scope === undefined ? !present : !identity.scopes.some((each) => each === scope)) {
     throw problem("insufficient_scope", `This needs ${scope ? `the scope ${scope}` : "a session"}.`, {
       scope,
     });
   }
-  if (admin && !(present && identity.role === "admin"))
-    throw problem("forbidden", "This is for administrators.");
+  if (role !== undefined && (identity.role !== role || (role === "admin" && !present))) {
+    throw problem("forbidden", role === "admin" ? "This is for administrators." : "This is for services.");
+  }
   return identity;
 }
 

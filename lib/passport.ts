@@ -9,7 +9,8 @@ import { problem } from "./errors.ts";
  */
 export interface Identity {
   userId: string;
-  role: "user" | "admin";
+  /** `service`: nobody's; `userId` is then the service's own id. */
+  role: "user" | "admin" | "service";
   /** Null when the person is not there: an API token, or a service that acts for them. */
   sessionId: string | null;
   /** IANA name; decides when a day begins for this person. */
@@ -91,7 +92,7 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now 
     const { sub, role, sid, tz, scope, act, exp } = claims;
     if (
       typeof sub !== "string" ||
-      (role !== "user" && role !== "admin") ||
+      (role !== "user" && role !== "admin" && role !== "service") ||
       (sid !== undefined && typeof sid !== "string") ||
       typeof tz !== "string" ||
       typeof scope !== "string" ||

@@ -121,6 +121,8 @@ describe("a service that joins a running mesh", () => {
       await broker.start();
       try {
         await broker.waitForServices("agenda", HEARD_WITHIN);
+        const nodes = broker.registry.getServiceList({}).filter(({ name }) => name === "agenda");
+        expect(nodes).toHaveLength(1);
         for (const meta of [
           {},
           { user: ada.user, identity: { userId: ada.user.id } },
@@ -129,6 +131,8 @@ describe("a service that joins a running mesh", () => {
           await expect(broker.call("agenda.today", {}, { meta })).rejects.toMatchObject({
             code: 401,
             type: "invalid_passport",
+            // By the agenda itself, and not only by the tasks service that it calls.
+            nodeID: nodes[0]?.nodeID,
           });
         }
       } finally {

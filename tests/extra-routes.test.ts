@@ -6,6 +6,8 @@ import { promisify } from "node:util";
 import { freePort } from "./support/system.ts";
 
 const ROOT = join(import.meta.dirname, "..");
+/** Milliseconds after which a gateway that did not refuse is stopped. */
+const REFUSED_WITHIN = 10_000;
 
 const folder = mkdtempSync(join(tmpdir(), "taskmesh-routes-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -30,7 +32,12 @@ async function refusalOf(modules: string): Promise<string> {
     OPS_PORT,
     EXTRA_ROUTES: modules,
   };
-  const started = promisify(execFile)(process.execPath, ["scripts/service.ts", "api"], { cwd: ROOT, env });
+  const started = promisify(execFile)(process.execPath, ["scripts/service.ts", "api"], {
+    cwd: ROOT,
+    env,
+    timeout: REFUSED_WITHIN,
+    killSignal: "SIGKILL",
+  });
   const refused: { code: number; stderr: string } = await started.then(
     () => ({ code: 0, stderr: "" }),
     (error) => error,

@@ -3,10 +3,9 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { connect as connectSocket } from "node:net";
-import { connect as connectAmqp } from "amqplib";
 import { isListening } from "../scripts/services/network.ts";
 import { openPostgres, ownPostgres } from "../scripts/services/postgres.ts";
-import { openRabbitMq, ownRabbitMq } from "../scripts/services/rabbitmq.ts";
+import { askRabbitMq, openRabbitMq, ownRabbitMq } from "../scripts/services/rabbitmq.ts";
 import { makeScratchFolder } from "../scripts/services/scratch-folder.ts";
 import { type OpenOptions, openFirst } from "../scripts/services/source.ts";
 import { askPostgres, openTestDatabases } from "../scripts/services/test-databases.ts";
@@ -216,12 +215,6 @@ const ownerScript = (module: string, own: string, folder: string): string => `
   const server = await openFirst("server", ${own}(options), "", options);
   console.log(server.url);
 `;
-
-async function askRabbitMq(url: string): Promise<string> {
-  const connection = await connectAmqp(url);
-  await connection.close();
-  return connection.connection.serverProperties.product;
-}
 
 const portOf = (url: string): number => Number(new URL(url).port);
 

@@ -121,29 +121,29 @@ describe("npm start", () => {
     expect(readFileSync(join(folder, "postgres.log"), "utf8")).toContain("database system is shut down");
   });
 
-  test.each([
-    {
-      killed: "the process of the services",
-      command: undefined,
-      pid: (start: Start) => start.pids().services,
-    },
-    { killed: "scripts/run.cjs", command: undefined, pid: (start: Start) => start.child.pid ?? 0 },
-    { killed: "npm", command: ["npm", "start"], pid: (start: Start) => start.child.pid ?? 0 },
-  ])(
-    "after kill -9 of $killed nothing is left, and the next start has the last write",
-    async ({ command, pid }) => {
-      const start = await startReady(folder, command ? { command } : {});
-      const pids = everyPid(start);
-      const writer = await buildPerson(start);
-      const written = await buildTask(writer);
-      process.kill(pid(start), "SIGKILL");
+  test("a start right after kill -9 of the last one has its last write", async () => {
+    const start = await startReady(folder);
+    const writer = await buildPerson(start);
+    const written = await buildTask(writer);
+    const { services, postgres } = start.pids();
+    process.kill(services, "SIGKILL");
+    expect(await start.exitCode).toBe(137);
 
-      const next = await startWhenFree(folder);
-      expect((await readTask(next, writer, written)).status).toBe(200);
-      await gone(pids);
-      await stopped(next);
-    },
-  );
+    const next = await startReady(folder);
+    expect((await readTask(next, writer, written)).status).toBe(200);
+    await gone([postgres]);
+    await stopped(next);
+  });
+
+  test.each([
+    { parent: "scripts/run.cjs", options: {} },
+    { parent: "npm", options: { command: ["npm", "start"] } },
+  ])("after kill -9 of $parent nothing is left running", async ({ options }) => {
+    const start = await startReady(folder, options);
+    const pids = everyPid(start);
+    start.child.kill("SIGKILL");
+    await gone(pids);
+  });
 
   test("says so when PostgreSQL is killed, and exits with 1", async () => {
     const start = await startReady(folder);
@@ -163,20 +163,6 @@ describe("npm start", () => {
     await database.drop();
   });
 });
-
-/** The stop after a killed parent takes a moment, in which the folder is still in use. */
-async function startWhenFree(folder: string): Promise<Start> {
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    const start = await startTaskmesh(folder);
-    const outcome = await start.ready.then(
-      () => "ready",
-      () => start.output(),
-    );
-    if (outcome === "ready") return start;
-    if (!outcome.includes("is using the data folder") || Date.now() > deadline) throw new Error(outcome);
-  }
-}
 
 describe("the very first start", () => {
   test("is done by one of two that begin at the same moment; the other is refused", async () => {

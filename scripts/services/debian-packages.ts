@@ -1,4 +1,6 @@
 import {
+  accessSync,
+  constants,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -9,7 +11,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { homedir, tmpdir, userInfo } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { runOwned } from "./owned-process.ts";
 import { findProgram } from "./programs.ts";
@@ -37,7 +39,7 @@ export async function unpackPackage(
     try {
       await fetchInto(work, name);
       await relocateErlang(join(work, "root"), root);
-      renameSync(join(work, "root"), root);
+      if (!existsSync(root)) renameSync(join(work, "root"), root); // another run may have been faster
     } finally {
       rmSync(work, { recursive: true, force: true });
     }
@@ -56,7 +58,7 @@ async function fetchInto(work: string, name: string): Promise<void> {
     "Dir::State::status": join(work, "status"),
     "Dir::Cache": join(work, "cache"),
     "Debug::NoLocking": "1",
-    "APT::Sandbox::User": userInfo().username,
+    "APT::Sandbox::User": "root", // for root, whose files the user _apt may not read
   };
   const options = Object.entries(settings).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
   const apt = ["apt-get", "--quiet=2", ...options] as const;
@@ -96,12 +98,22 @@ function release(): string {
   return `${value("ID")}-${value("VERSION_ID")}`;
 }
 
-/** The user's cache; for a user without a home a folder that only this user can have made. */
+/** The user's cache; for a user without a home a folder that nobody else can have made. */
 function cacheFolder(): string {
-  const { uid } = userInfo();
-  const home = existsSync(homedir()) ? join(homedir(), ".cache") : join(tmpdir(), `taskmesh-cache-${uid}`);
-  const folder = join(process.env.XDG_CACHE_HOME ?? home, "taskmesh");
+  const uid = process.getuid?.();
+  const folder = isWritable(homedir())
+    ? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "taskmesh")
+    : join(tmpdir(), `taskmesh-cache-${uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (statSync(folder).uid !== uid) throw new Error(`${folder} belongs to someone else`);
   return folder;
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,11 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { freePort } from "../embedded/ports.ts";
-import { type OwnedProcess, runOwned, spawnOwned } from "./owned-process.ts";
+import { runOwned, spawnOwned } from "./owned-process.ts";
 
-/** A container that cannot outlive this process. */
-interface Container extends OwnedProcess {
+interface Container {
   /** The published port on 127.0.0.1. */
   port: number;
+  where: string;
+  exited: Promise<number>;
+  log: () => string;
+  release(): Promise<void>;
 }
 
 /**
@@ -19,8 +22,9 @@ export async function startContainer(container: {
   port: number;
   env?: Record<string, string>;
 }): Promise<Container | null> {
-  const found = await runOwned(["docker", "info"]);
-  if (found.code !== 0) return null;
+  if ((await runOwned(["docker", "info"])).code !== 0) return null;
+  const pulled = await runOwned(["docker", "pull", "--quiet", container.image]);
+  if (pulled.code !== 0) throw new Error(pulled.output.trim());
   const port = await freePort();
   const name = `taskmesh-test-${randomBytes(4).toString("hex")}`;
   const env = Object.entries(container.env ?? {}).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
@@ -30,12 +34,14 @@ export async function startContainer(container: {
       ...["--publish", `127.0.0.1:${port}:${container.port}`, "--entrypoint", "sh", container.image],
       ...["-c", `${container.command} & read _`],
     ],
-    ["pipe", "ignore", "inherit"],
+    ["pipe", "ignore", "ignore"],
   );
   return {
-    ...client,
     port,
-    async kill() {
+    where: "in Docker",
+    exited: client.exited,
+    log: () => `${container.image} ended or does not answer`,
+    async release() {
       await runOwned(["docker", "rm", "--force", name]);
       await client.kill();
     },

@@ -26,8 +26,9 @@ interface OwnedOptions {
 /**
  * The shell reads from a pipe whose other end only this process holds. However this process ends, kill -9
  * included, that read ends too, and the shell kills its whole group: the program, its children and itself.
+ * A SIGINT to the group it outlives, to pass the exit code on.
  */
-const GUARD = '{ read _ <&3; kill -9 0; } & "$@" 3<&-; code=$?; kill -9 $!; exit $code';
+const GUARD = 'trap : INT; { read _ <&3; kill -9 0; } & "$@" 3<&-; code=$?; kill -9 $!; exit $code';
 
 /** As a shell says it. */
 const KILLED = 128 + 9;
@@ -76,6 +77,8 @@ function own(shell: ChildProcess): OwnedProcess {
     async kill() {
       signalGroup(shell.pid, "SIGKILL");
       await exited;
+      // The shell was but the first. No longer than 2 s: a system without init never buries its dead.
+      for (let tries = 0; tries < 200 && signalGroup(shell.pid, 0); tries += 1) await delay(10);
     },
     async interrupt() {
       signalGroup(shell.pid, "SIGINT");
@@ -91,10 +94,11 @@ function own(shell: ChildProcess): OwnedProcess {
   return owned;
 }
 
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+/** Whether the group still has a member. */
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boolean {
   try {
-    if (pid !== undefined) process.kill(-pid, signal);
+    return pid !== undefined && process.kill(-pid, signal);
   } catch {
-    // Nothing of the group is left.
+    return false;
   }
 }

@@ -4,13 +4,9 @@ import { chownSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeF
 import { join } from "node:path";
 import { freePort } from "../embedded/ports.ts";
 import { startContainer } from "./docker.ts";
-import { until } from "./network.ts";
 import { runOwned, spawnOwned } from "./owned-process.ts";
-import type { TestServer } from "./source.ts";
+import { type TestServer, whenAnswering } from "./source.ts";
 import { askPostgres } from "./test-databases.ts";
-
-/** Milliseconds: a slow disk, two busy cores. */
-const START_TIMEOUT = 60_000;
 
 /** Nothing in it outlives the run, so nothing has to reach the disk. */
 const THROW_AWAY = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"];
@@ -53,16 +49,17 @@ export async function startPostgres(options: {
     as,
   );
   closeSync(log);
-  const release = async () => {
-    await server.interrupt();
-    rmSync(home, { recursive: true, force: true, maxRetries: 10 });
-  };
-  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
-  const version = await until(() => askPostgres(url).catch(() => null), server.exited, START_TIMEOUT);
-  if (version !== null) return { url, description: `${version}, its own on port ${port}`, release };
-  const output = readFileSync(join(home, "log"), "utf8").trim().slice(-800);
-  await release();
-  throw new Error(`did not start: ${output}`);
+  return whenAnswering({
+    url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+    where: `its own on port ${port}`,
+    ask: askPostgres,
+    exited: server.exited,
+    log: () => readFileSync(join(home, "log"), "utf8"),
+    async release() {
+      await server.interrupt();
+      rmSync(home, { recursive: true, force: true, maxRetries: 10 });
+    },
+  });
 }
 
 /** PostgreSQL refuses to run as root. */
@@ -81,10 +78,12 @@ export async function startPostgresInDocker(): Promise<TestServer | null> {
     port: 5432,
     env: { POSTGRES_PASSWORD: password },
   });
-  if (container === null) return null;
-  const url = `postgres://postgres:${password}@127.0.0.1:${container.port}/postgres`;
-  const version = await until(() => askPostgres(url).catch(() => null), container.exited, START_TIMEOUT);
-  if (version !== null) return { url, description: `${version}, in Docker`, release: () => container.kill() };
-  await container.kill();
-  throw new Error("the container did not start");
+  return (
+    container &&
+    whenAnswering({
+      ...container,
+      url: `postgres://postgres:${password}@127.0.0.1:${container.port}/postgres`,
+      ask: askPostgres,
+    })
+  );
 }

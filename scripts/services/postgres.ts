@@ -1,5 +1,4 @@
 import { readdirSync, rmSync } from "node:fs";
-import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { unpackPackage } from "./debian-packages.ts";
@@ -60,7 +59,7 @@ export function ownPostgres({ directory, log }: OpenOptions): Source[] {
 
 /** Whom a PostgreSQL that nobody configured, and the usual container, let in. */
 const localUrls = (): string[] =>
-  ["postgres:postgres", "postgres", encodeURIComponent(userInfo().username)].map(
+  ["postgres:postgres", "postgres", process.env.USER ?? "postgres"].map(
     (user) => `postgres://${user}@127.0.0.1:5432/postgres`,
   );
 

@@ -6,16 +6,13 @@ import { unpackPackage } from "./debian-packages.ts";
 import { startContainer } from "./docker.ts";
 import { brewInstall } from "./homebrew.ts";
 import { deleteQueuesOf } from "./mesh-leftovers.ts";
-import { isListening, until } from "./network.ts";
+import { isListening } from "./network.ts";
 import { spawnOwned } from "./owned-process.ts";
 import { findProgram } from "./programs.ts";
-import { type OpenOptions, openFirst, type Source, type TestServer } from "./source.ts";
+import { type OpenOptions, openFirst, type Source, type TestServer, whenAnswering } from "./source.ts";
 
 /** What a RabbitMQ that nobody configured answers to. */
 const LOCAL_URL = "amqp://guest:guest@127.0.0.1:5672";
-
-/** Milliseconds: a slow disk, two busy cores. */
-const START_TIMEOUT = 90_000;
 
 const ADVICE =
   "Start RabbitMQ on 127.0.0.1:5672 (guest/guest), or set AMQP_URL, or install one of: Docker; the package " +
@@ -63,7 +60,7 @@ export function ownRabbitMq({ directory, log }: OpenOptions): Source[] {
 }
 
 async function useRunning(url: string, run: string): Promise<TestServer> {
-  const version = await ask(url);
+  const version = await askRabbitMq(url);
   return {
     url,
     description: `${version}, already running`,
@@ -111,16 +108,17 @@ async function startRabbitMq(options: {
     },
   });
   closeSync(log);
-  const url = `amqp://guest:guest@127.0.0.1:${port}`;
-  const release = async () => {
-    await server.kill();
-    rmSync(home, { recursive: true, force: true, maxRetries: 10 });
-  };
-  const version = await until(() => ask(url).catch(() => null), server.exited, START_TIMEOUT);
-  if (version !== null) return { url, description: `${version}, its own on port ${port}`, release };
-  const output = readFileSync(join(home, "log"), "utf8").trim().slice(-1_500);
-  await release();
-  throw new Error(`did not start: ${output}`);
+  return whenAnswering({
+    url: `amqp://guest:guest@127.0.0.1:${port}`,
+    where: `its own on port ${port}`,
+    ask: askRabbitMq,
+    exited: server.exited,
+    log: () => readFileSync(join(home, "log"), "utf8"),
+    async release() {
+      await server.kill();
+      rmSync(home, { recursive: true, force: true, maxRetries: 10 });
+    },
+  });
 }
 
 /**
@@ -143,16 +141,14 @@ async function startInDocker(): Promise<TestServer | null> {
     command: "docker-entrypoint.sh rabbitmq-server",
     port: 5672,
   });
-  if (container === null) return null;
-  const url = `amqp://guest:guest@127.0.0.1:${container.port}`;
-  const version = await until(() => ask(url).catch(() => null), container.exited, START_TIMEOUT);
-  if (version !== null) return { url, description: `${version}, in Docker`, release: () => container.kill() };
-  await container.kill();
-  throw new Error("the container did not start");
+  return (
+    container &&
+    whenAnswering({ ...container, url: `amqp://guest:guest@127.0.0.1:${container.port}`, ask: askRabbitMq })
+  );
 }
 
 /** Product and version; throws when nothing answers, or refuses these credentials. */
-async function ask(url: string): Promise<string> {
+export async function askRabbitMq(url: string): Promise<string> {
   const connection = await connect(url, { timeout: 2_000 });
   const { product, version } = connection.connection.serverProperties;
   await connection.close();

@@ -1,3 +1,8 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Milliseconds until a server must answer: a slow disk, two busy cores. */
+const START_TIMEOUT = 90_000;
+
 /** A server for the tests to use. */
 export interface TestServer {
   url: string;
@@ -51,4 +56,35 @@ export async function openFirst(
     if (!answers.at(-1)?.startsWith(`${name}:`)) answers.push(`${name}: not here`);
   }
   throw new Error(`No ${what} for the tests.\n${answers.map((line) => `  ${line}\n`).join("")}${advice}`);
+}
+
+/**
+ * A server that was just started, once it answers.
+ *
+ * @param starting.ask gives the server's version, throws as long as it does not answer
+ * @param starting.exited settles when there is no more hope
+ * @throws an Error with the end of the server's log, after its release
+ */
+export async function whenAnswering(
+  starting: Pick<TestServer, "url" | "release"> & {
+    where: string;
+    ask: (url: string) => Promise<string>;
+    exited: Promise<unknown>;
+    log: () => string;
+  },
+): Promise<TestServer> {
+  const { url, release, where, ask, exited, log } = starting;
+  const deadline = Date.now() + START_TIMEOUT;
+  let ended = false;
+  const end = exited.then(() => {
+    ended = true;
+  });
+  while (!ended && Date.now() < deadline) {
+    const version = await ask(url).catch(() => null);
+    if (version !== null) return { url, release, description: `${version}, ${where}` };
+    await Promise.race([delay(100), end]);
+  }
+  const said = log().trim().slice(-1_000);
+  await release();
+  throw new Error(`did not start: ${said}`);
 }

@@ -16,7 +16,7 @@ export async function openTestDatabases(urls: readonly string[], run: string): P
   for (const url of urls) {
     try {
       const client = await connectAsAdmin(url, run);
-      await dropDatabasesOfDeadRuns(client);
+      await dropDatabasesOfDeadRuns(client).catch(() => {}); // the next run tries again
       return {
         url,
         description: `${await version(client)}, already running`,
@@ -65,12 +65,16 @@ async function connectAsAdmin(url: string, run: string): Promise<pg.Client> {
   throw new Error(`the user ${rows[0].name} may not create databases: ALTER ROLE "${rows[0].name}" CREATEDB`);
 }
 
-/** Only those that this user may drop: then this user also sees the connection of the run they belong to. */
+/**
+ * A dead run has no connection under its name, and nobody uses its databases. Only those that this user may drop:
+ * then this user may also see who is connected.
+ */
 const dropDatabasesOfDeadRuns = (client: pg.Client): Promise<void> =>
   dropDatabases(
     client,
     `datname ~ $1 AND pg_has_role(datdba, 'MEMBER') AND NOT EXISTS (
-       SELECT FROM pg_stat_activity WHERE application_name = substring(pg_database.datname FROM $1)
+       SELECT FROM pg_stat_activity AS session
+       WHERE application_name = substring(pg_database.datname FROM $1) OR session.datname = pg_database.datname
      )`,
     `^(${PREFIX}[0-9a-f]{8})_`,
   );

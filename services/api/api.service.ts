@@ -14,11 +14,13 @@ import { loadRoutes } from "./extra-routes.ts";
 import { createHandler, createMethodFallback, type Handler } from "./handler.ts";
 import { httpServerMixin } from "./http-server.ts";
 import { pages } from "./pages.ts";
-import { sendProblem, toProblem } from "./problem.ts";
+import { retryAfterOf, sendProblem, toProblem } from "./problem.ts";
+import { createRateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
 
 const env = loadEnv();
 const routes = await loadRoutes(env.EXTRA_ROUTES);
+const limits = createRateLimits({ on: env.RATE_LIMIT === "on", trustedProxies: env.TRUST_PROXY });
 
 /** Answers a browser may show to scripts of other origins. */
 const EXPOSED_HEADERS = [
@@ -71,20 +73,27 @@ function aliases(): Record<string, Alias> {
   );
   const table: [string, Alias][] = [];
   for (const [path, entries] of paths) {
-    const fallback = createMethodFallback(entries.map(({ method }) => method));
+    const fallback = countedByAddress(createMethodFallback(entries.map(({ method }) => method)));
     const add = (method: string, handler: Handler, route?: Route): void => {
       table.push([`${method} ${path}`, guarded(route, fallback, handler)]);
       if (method === "GET") table.push([`HEAD ${path}`, guarded(route, fallback, handler)]);
     };
     for (const entry of entries) {
       if ("action" in entry)
-        add(entry.method, createHandler(entry, { trustedProxies: env.TRUST_PROXY }), entry);
-      else add(entry.method, entry.handler);
+        add(entry.method, createHandler(entry, { trustedProxies: env.TRUST_PROXY, limits }), entry);
+      else add(entry.method, countedByAddress(entry.handler));
     }
     add("*", fallback);
   }
   return Object.fromEntries(table);
 }
+
+const countedByAddress =
+  (handler: Handler): Handler =>
+  async (request, response) => {
+    await limits.countAddress(request, response);
+    await handler(request, response);
+  };
 
 /** Runs a handler and turns whatever it throws into a problem document. */
 const guarded =
@@ -95,7 +104,15 @@ const guarded =
     run(request, response).catch((error: unknown) => fail(request, response, error, route));
   };
 
+/** Whatever failed before it was counted is counted here: no such route, or no valid credentials. */
 function fail(request: IncomingRequest, response: ServerResponse, error: unknown, route?: Route): void {
+  limits.countFailed(request, response).then(
+    () => answer(request, response, error, route),
+    (tooMany: unknown) => answer(request, response, tooMany, route),
+  );
+}
+
+function answer(request: IncomingRequest, response: ServerResponse, error: unknown, route?: Route): void {
   const found = toProblem(error, {
     path: pathOf(request),
     requestId: request.$ctx?.requestID ?? randomUUID(),
@@ -109,7 +126,7 @@ function fail(request: IncomingRequest, response: ServerResponse, error: unknown
       "request failed",
     );
   }
-  sendProblem(response, found);
+  sendProblem(response, found, retryAfterOf(error, found));
 }
 
 /** One id for a request through gateway, bus, logs and problem documents. (Typed as options, served as a function.) */

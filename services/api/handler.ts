@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "moleculer";
 import type { GatewayResponse, IncomingRequest } from "moleculer-web";
 import { problem } from "../../lib/errors.ts";
+import { clientAddress } from "./client-address.ts";
 import { acceptedTypes, readParams } from "./input.ts";
+import type { RateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
 
 /** Milliseconds for all calls of one request: what the client is promised is an answer within five seconds. */
@@ -13,10 +15,11 @@ export type Handler = (request: IncomingRequest, response: GatewayResponse) => P
 interface HandlerOptions {
   /** How many proxies' `X-Forwarded-For` entries are believed. */
   trustedProxies: number;
+  limits: RateLimits;
 }
 
 /** What happens to a request once its route is known, from top to bottom. */
-export function createHandler(route: Route, { trustedProxies }: HandlerOptions): Handler {
+export function createHandler(route: Route, { trustedProxies, limits }: HandlerOptions): Handler {
   return async (request, response) => {
     const ctx: Context = request.$ctx;
     const deadline = Date.now() + DEADLINE;
@@ -27,20 +30,26 @@ export function createHandler(route: Route, { trustedProxies }: HandlerOptions):
       address: clientAddress(request, trustedProxies),
       userAgent: request.headers["user-agent"],
     };
-    const passport = route.access === "bearer" ? await authenticate(request, call) : undefined;
+    const caller = route.access === "bearer" ? await authenticate(request, call) : undefined;
+    if (caller) await limits.countUser(caller.user.id, response);
+    else await limits.countAddress(request, response, route);
     const params = await readParams(route, request, response, pathParams(request));
-    const result = await call(route.action, params, { client, passport });
+    const result = await call(route.action, params, { client, passport: caller?.passport });
     respond(route, request, response, result);
   };
+}
+
+interface Caller {
+  user: { id: string };
+  passport: string;
 }
 
 /** auth says who it is, at every request, so that a session that ended is felt at once. */
 async function authenticate(
   request: IncomingMessage,
   call: <T>(action: string, params: object, meta: object) => Promise<T>,
-): Promise<string> {
-  const { passport } = await call<{ passport: string }>("auth.verify", { token: bearerToken(request) }, {});
-  return passport;
+): Promise<Caller> {
+  return call("auth.verify", { token: bearerToken(request) }, {});
 }
 
 /** RFC 6750, section 2.1: the header, once, and nothing but the header. */
@@ -55,13 +64,6 @@ function bearerToken(request: IncomingMessage): string {
   if (token.length > 4_096)
     throw problem("invalid_token", "The access token is invalid, expired or revoked.");
   return token;
-}
-
-/** The address of the client: the peer's, or what the trusted proxies in front say, counted from the nearest. */
-function clientAddress(request: IncomingMessage, trustedProxies: number): string | undefined {
-  const forwarded = request.headersDistinct["x-forwarded-for"]?.join(",").split(",") ?? [];
-  const hops = [request.socket.remoteAddress, ...forwarded.map((address) => address.trim()).reverse()];
-  return hops[Math.min(trustedProxies, hops.length - 1)];
 }
 
 /** moleculer-web has matched and decoded them. */

@@ -62,6 +62,11 @@ export const help: Record<ProblemCode, Help> = {
     detail: "Please sign in again.",
     path: "/auth/refresh",
   },
+  invalid_client: {
+    advice: "Of a service, on the bus: its name or its secret is wrong. <code>npm run client</code> makes a new one.",
+    detail: "There is no such client, or its secret is another.",
+    path: "/auth/me",
+  },
   wrong_password: {
     advice: "Ask the person for their current password again. You are still signed in.",
     detail: "The password is wrong.",
@@ -133,6 +138,13 @@ export const help: Record<ProblemCode, Help> = {
       "A defect on our side. If it happens again, report it with the <code>requestId</code>: the log has the cause.",
     detail: "The request could not be completed. Please try again in a moment.",
     path: "/tasks",
+  },
+  overloaded: {
+    advice:
+      "More people are signing in than passwords can be checked. Nothing is wrong with the request: send it again " +
+      "when <code>Retry-After</code> has passed.",
+    detail: "The request could not be completed. Please try again in a moment.",
+    path: "/auth/login",
   },
   unavailable: {
     advice:

@@ -48,7 +48,8 @@ const SERVER_ERROR_DETAIL = "The request could not be completed. Please try agai
 const NOT_FOUND_DETAIL = "There is nothing here, or it is not yours.";
 /** Codes of RFC 6750, section 3.1. */
 const CHALLENGED = ["invalid_token", "insufficient_scope"];
-const RETRY_AFTER_SECONDS = "2";
+/** For what does not say itself after how long it may be tried again. */
+const RETRY_AFTER_SECONDS = 2;
 
 /** The one place where a failure, of whatever layer and process, becomes what the client is told. */
 export function toProblem(error: unknown, failed: Failed): Problem {
@@ -94,6 +95,14 @@ function readError(error: unknown): { type: string; message: string; data: unkno
   };
 }
 
+/** Seconds until it is worth trying again, for the statuses that say so; `data.retryAfter` of the problem, or ours. */
+export function retryAfterOf(error: unknown, { status }: Pick<Problem, "status">): number | undefined {
+  if (status !== 429 && status !== 503) return undefined;
+  const { data } = readError(error);
+  const own = typeof data === "object" && data !== null && "retryAfter" in data ? data.retryAfter : undefined;
+  return typeof own === "number" && Number.isInteger(own) && own > 0 ? own : RETRY_AFTER_SECONDS;
+}
+
 /** Ours come as `{violations}`, Fastest Validator's as a list. */
 function readViolations(data: unknown): Violation[] {
   if (typeof data !== "object" || data === null) return [];
@@ -116,7 +125,7 @@ function toItem({ path, code, detail, in: part }: Violation, failed: Failed) {
   return { pointer, code, detail: withoutBodyParam(detail, failed) };
 }
 
-export function sendProblem(response: ServerResponse, problem: Problem): void {
+export function sendProblem(response: ServerResponse, problem: Problem, retryAfter?: number): void {
   // Too late for a clean answer: cutting the connection is the only honest one left.
   if (response.headersSent) {
     response.destroy();
@@ -134,7 +143,7 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
     const { method = "POST" } = response.req;
     headers[method === "PATCH" ? "Accept-Patch" : "Accept-Post"] = acceptedTypes(method).join(", ");
   }
-  if (problem.status === 503) headers["Retry-After"] = RETRY_AFTER_SECONDS;
+  if (retryAfter !== undefined) headers["Retry-After"] = String(retryAfter);
   response.writeHead(problem.status, headers);
   response.end(response.req.method === "HEAD" ? undefined : body);
 }

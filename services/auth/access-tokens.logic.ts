@@ -16,11 +16,14 @@ const ACCESS_TOKEN_TYPE = "at+jwt";
 const PASSPORT_REUSE_MS = (PASSPORT_TTL * 1000) / 2;
 const MAX_CACHED = 20_000;
 
-interface Holder {
+interface PassportHolder {
   id: string;
-  email: string;
-  role: "user" | "admin";
+  role: "user" | "admin" | "service";
   timeZone: string;
+}
+
+interface Holder extends PassportHolder {
+  email: string;
 }
 
 /** What a passport is made from. */
@@ -97,8 +100,15 @@ export function createAccessTokens({ keyring, namespace, ttl, clock }: AccessTok
       }
     },
 
-    /** The passport of a session or an API token: the same one while it is fresh and its holder has not changed. */
-    passport(holder: Holder, { id, sessionId, scopes, client }: Grant): string {
+    /** auth's own, to act for a person who is gone: for erasing what is left of them. */
+    ownPassport(userId: string): string {
+      const iat = Math.floor(clock() / 1000);
+      const who = { iss: namespace, aud: passportAudience(namespace), sub: userId, role: "user", tz: "UTC", scope: "" };
+      return sign({ ...who, act: { sub: "auth" }, iat, exp: iat + PASSPORT_TTL }, PASSPORT_TYPE);
+    },
+
+    /** The passport of a session, an API token or a service: the same one while it is fresh and its holder has not changed. */
+    passport(holder: PassportHolder, { id, sessionId, scopes, client }: Grant): string {
       const snapshot = `${holder.role} ${holder.timeZone} ${scopes.join(" ")}`;
       const known = passports.get(id);
       if (known && known.holder === snapshot && known.freshUntil > clock()) return known.passport;

@@ -3,14 +3,20 @@ import { problem } from "../../lib/errors.ts";
 import type { Identity } from "../../lib/passport.ts";
 import type { Audit, Client } from "./audit.logic.ts";
 import type { User } from "./auth.schema.ts";
+import type { Eraser } from "./erasures.logic.ts";
+import type { ErasureRepository } from "./erasures.repository.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import type { SessionRepository } from "./sessions.repository.ts";
+import type { Throttle } from "./throttle.logic.ts";
 import type { UserRepository, UserRow } from "./users.repository.ts";
 
 interface AccountOptions {
   users: UserRepository;
   sessions: SessionRepository;
+  erasures: ErasureRepository;
+  eraser: Eraser;
   passwords: Passwords;
+  throttle: Throttle;
   audit: Audit;
   clock: () => number;
 }
@@ -31,14 +37,16 @@ export const toUserView = (user: UserRow): User => ({
 const accountGone = () => problem("invalid_token", "The account does not exist any more.");
 
 /** Creating, changing and deleting accounts. */
-export function createAccountLogic({ users, sessions, passwords, audit, clock }: AccountOptions) {
+export function createAccountLogic(options: AccountOptions) {
+  const { users, sessions, erasures, eraser, passwords, throttle, audit, clock } = options;
+
   return {
     /** @throws email_taken */
     async register(input: { email: string; password: string; name: string }, client: Client): Promise<User> {
       const user: UserRow = {
         id: uuidv7(),
         email: input.email,
-        passwordHash: await passwords.hash(input.password),
+        passwordHash: await passwords.choose(input.password, { email: input.email, field: "password" }),
         name: input.name,
         role: "user",
         timeZone: "UTC",
@@ -81,32 +89,35 @@ export function createAccountLogic({ users, sessions, passwords, audit, clock }:
     ): Promise<null> {
       const user = await users.find(userId);
       if (!user) throw accountGone();
-      if (!(await passwords.matches(currentPassword, user.passwordHash))) {
+      const compare = () => passwords.matches(currentPassword, user.passwordHash);
+      if (!(await throttle.password({ userId, sessionId }, compare))) {
         await audit({ event: "password_change", result: "failure", userId, sessionId });
         throw problem("wrong_password", "The current password is wrong.");
       }
-      await users.update(userId, { passwordHash: await passwords.hash(newPassword) });
+      const passwordHash = await passwords.choose(newPassword, { email: user.email, field: "newPassword" });
+      await users.update(userId, { passwordHash });
       await sessions.endAll(userId, new Date(clock()), sessionId);
       await audit({ event: "password_change", result: "success", userId, sessionId });
       return null;
     },
 
     /**
-     * Sessions end first, so that nothing new appears while `eraseContent` removes what other services hold; the
-     * account goes last, so that a failure in between leaves something to sign in to and delete again.
+     * The account is gone at once; what other services hold of it is erased right away where they answer, and as
+     * soon as they do where they don't.
      *
-     * @throws wrong_password, or what `eraseContent` fails with
+     * @throws wrong_password
      */
-    async remove(userId: string, password: string, eraseContent: () => Promise<unknown>): Promise<null> {
+    async remove({ userId, sessionId }: Identity, password: string): Promise<null> {
       const user = await users.find(userId);
       if (!user) throw accountGone();
-      if (!(await passwords.matches(password, user.passwordHash))) {
+      const compare = () => passwords.matches(password, user.passwordHash);
+      if (!(await throttle.password({ userId, sessionId }, compare))) {
         throw problem("wrong_password", "The password is wrong.");
       }
-      await sessions.endAll(userId, new Date(clock()));
-      await eraseContent();
-      await users.remove(userId);
+      const requestedAt = new Date(clock());
+      await erasures.removeUser(userId, requestedAt);
       await audit({ event: "account_delete", result: "success", userId });
+      await eraser.erase({ userId, requestedAt });
       return null;
     },
   };

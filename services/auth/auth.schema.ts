@@ -214,7 +214,7 @@ export const authActions = {
       name: name.default(""),
     }).meta({ title: "NewAccount" }),
     result: user,
-    errors: ["email_taken"],
+    errors: ["email_taken", "overloaded"],
   },
   login: {
     summary: "Sign in",
@@ -226,7 +226,7 @@ export const authActions = {
       password: password.required(),
     }).meta({ title: "Credentials" }),
     result: signedIn,
-    errors: ["invalid_credentials"],
+    errors: ["invalid_credentials", "too_many_attempts", "overloaded"],
   },
   refresh: {
     summary: "Exchange a refresh token for new tokens",
@@ -283,7 +283,7 @@ export const authActions = {
       "All sessions end and all tasks are erased. There is no way back, so it asks for the password.",
     params: Joi.object<{ password: string }, true>({ password: password.required() }),
     result: nothing,
-    errors: ["wrong_password"],
+    errors: ["wrong_password", "too_many_attempts", "overloaded"],
   },
   changePassword: {
     summary: "Change your password",
@@ -294,7 +294,7 @@ export const authActions = {
       newPassword: newPassword.required(),
     }).meta({ title: "PasswordChange" }),
     result: nothing,
-    errors: ["wrong_password"],
+    errors: ["wrong_password", "too_many_attempts", "overloaded"],
   },
   listSessions: {
     summary: "List where you are signed in",
@@ -359,7 +359,7 @@ export const authActions = {
     scope: "account",
     role: "admin",
     params: Joi.object<{ search?: string; limit: number; cursor?: string }, true>({
-      search: text().max(254).description("Part of an e-mail address or a name"),
+      search: text().max(254).description("Part of an e-mail address or a name").example("ada"),
       limit,
       cursor: after,
     }),
@@ -391,6 +391,31 @@ export const authActions = {
       cursor: after,
     }),
     result: pageOf(auditEvent, "AuditPage"),
+    errors: ["forbidden"],
+  },
+  clientPassport: {
+    summary: "A passport for a service by its own credential, to act for itself or for a person",
+    params: Joi.object<{ client: string; secret: string; userId?: string }, true>({
+      client: Joi.string().max(63).required(),
+      secret: Joi.string().max(256).required(),
+      userId: uuid(),
+    }),
+    result: Joi.object<{ passport: string }, true>({ passport: Joi.string().required() }),
+    errors: ["invalid_client", "forbidden", "not_found"],
+  },
+  listPeople: {
+    summary: "The people that a service may act for",
+    scope: "tasks:read",
+    role: "service",
+    params: Joi.object<{ limit: number; cursor?: string }, true>({ limit, cursor: after }),
+    result: pageOf(
+      Joi.object<{ id: string; timeZone: string; locale: string }, true>({
+        id: uuid().required(),
+        timeZone: Joi.string().required(),
+        locale: Joi.string().required(),
+      }),
+      "PeoplePage",
+    ),
     errors: ["forbidden"],
   },
   jwks: {

@@ -1,4 +1,5 @@
-import type { Service, ServiceSchema } from "moleculer";
+import { availableParallelism } from "node:os";
+import type { Service, ServiceBroker, ServiceSchema } from "moleculer";
 import { loadEnv } from "../../config/env.ts";
 import { action, openAction, readyAction } from "../../lib/action.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
@@ -11,12 +12,19 @@ import { createAudit } from "./audit.logic.ts";
 import { createAuditRepository } from "./audit.repository.ts";
 import { authActions, MAX_PASSWORD_BYTES } from "./auth.schema.ts";
 import { listenForChanges } from "./changes.repository.ts";
+import { createClientLogic } from "./clients.logic.ts";
+import { createClientRepository } from "./clients.repository.ts";
+import { createEraser } from "./erasures.logic.ts";
+import { createErasureRepository } from "./erasures.repository.ts";
+import { createHashQueue, maxWaitingFor } from "./hash-queue.logic.ts";
 import { createIdentityLogic } from "./identities.logic.ts";
 import { createKeyring } from "./keys.logic.ts";
 import { createKeyRepository } from "./keys.repository.ts";
 import { createPasswords } from "./passwords.logic.ts";
 import { createSessionLogic } from "./sessions.logic.ts";
 import { createSessionRepository } from "./sessions.repository.ts";
+import { createThrottle, unthrottled } from "./throttle.logic.ts";
+import { createThrottleRepository } from "./throttles.repository.ts";
 import { createUserRepository } from "./users.repository.ts";
 
 const env = loadEnv("AUTH_DATABASE_URL", "AUTH_SECRET");
@@ -28,6 +36,8 @@ const sessions = createSessionRepository(database);
 const keys = createKeyRepository(database);
 const apiTokens = createApiTokenRepository(database);
 const auditEvents = createAuditRepository(database);
+const erasures = createErasureRepository(database);
+const clients = createClientRepository(database);
 
 const keyring = createKeyring({ keys, secret: env.AUTH_SECRET, clock });
 const accessTokens = createAccessTokens({
@@ -36,20 +46,58 @@ const accessTokens = createAccessTokens({
   ttl: env.ACCESS_TOKEN_TTL,
   clock,
 });
-const passwords = createPasswords({ cost: env.BCRYPT_COST, maxBytes: MAX_PASSWORD_BYTES });
+/** Hashes at once: one core is left for everything else, and one thread of libuv's four. */
+const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
+const passwords = createPasswords({
+  cost: env.BCRYPT_COST,
+  maxBytes: MAX_PASSWORD_BYTES,
+  queue: createHashQueue({
+    running: HASHES_AT_ONCE,
+    waiting: maxWaitingFor(env.BCRYPT_COST, HASHES_AT_ONCE),
+  }),
+});
+
+/** Milliseconds until a service that was down is asked again to erase what it holds of deleted accounts. */
+const ERASURE_INTERVAL = 2_000;
+let sweeping: NodeJS.Timeout;
 
 let logger: Service["logger"];
+let broker: ServiceBroker;
 const audit = createAudit({
   store: auditEvents,
   log: (entry) => logger.info({ audit: entry }, `audit ${entry.event}`),
   clock,
 });
 
-const accounts = createAccountLogic({ users, sessions, passwords, audit, clock });
+const throttle =
+  env.RATE_LIMIT === "off"
+    ? unthrottled
+    : createThrottle({
+        throttles: createThrottleRepository(database),
+        audit,
+        secret: env.AUTH_SECRET,
+        clock,
+      });
+/** Milliseconds between removals of what throttles no longer need. */
+const THROTTLE_SWEEP_INTERVAL = 10 * 60_000;
+let throttleSweep: NodeJS.Timeout;
+
+/** auth's own passport: for one person, to erase what a service holds of them. */
+const eraser = createEraser({
+  erasures,
+  services: env.CONTENT_SERVICES,
+  eraseIn: (service, userId) =>
+    broker.call(`${service}.eraseAll`, {}, { meta: { passport: accessTokens.ownPassport(userId) } }),
+  onError: (error, service) => logger.warn({ err: error, service }, "an erasure has to be asked for again"),
+  clock,
+});
+
+const accounts = createAccountLogic({ users, sessions, erasures, eraser, passwords, throttle, audit, clock });
 const signIns = createSessionLogic({
   users,
   sessions,
   passwords,
+  throttle,
   accessTokens,
   audit,
   secret: env.AUTH_SECRET,
@@ -57,6 +105,7 @@ const signIns = createSessionLogic({
   clock,
 });
 const tokens = createApiTokenLogic({ apiTokens, audit, clock });
+const services = createClientLogic({ clients, users, accessTokens, audit });
 const admin = createAdminLogic({ users, auditEvents, audit, clock });
 const identities = createIdentityLogic({
   sessions,
@@ -67,7 +116,10 @@ const identities = createIdentityLogic({
 });
 const changes = listenForChanges({
   url: env.AUTH_DATABASE_URL,
-  onChange: identities.forget,
+  onChange(change) {
+    identities.forget(change);
+    if (change.kind === "keys") keyring.open().catch((error: unknown) => logger.error({ err: error }, "no new key"));
+  },
   onState: identities.trust,
   onError: (error) =>
     logger.warn({ err: error }, "changes are not told at present: sessions are read at each request"),
@@ -88,9 +140,7 @@ const authService: ServiceSchema = {
 
     me: action(authActions.me, (_, { userId }) => accounts.me(userId)),
     updateMe: action(authActions.updateMe, ({ patch }, { userId }) => accounts.update(userId, patch)),
-    deleteMe: action(authActions.deleteMe, ({ password }, { userId }, ctx) =>
-      accounts.remove(userId, password, () => ctx.call("tasks.eraseAll")),
-    ),
+    deleteMe: action(authActions.deleteMe, ({ password }, caller) => accounts.remove(caller, password)),
     changePassword: action(authActions.changePassword, (params, caller) =>
       accounts.changePassword(caller, params),
     ),
@@ -109,19 +159,36 @@ const authService: ServiceSchema = {
     ),
     listAuditEvents: action(authActions.listAuditEvents, (params) => admin.listAuditEvents(params)),
 
+    clientPassport: openAction(authActions.clientPassport, (params) => services.passport(params)),
+    listPeople: action(authActions.listPeople, (params, caller) => services.people(caller, params)),
+
     ready: readyAction(() => database.query("SELECT 1")),
   },
 
   created() {
     logger = this.logger;
+    broker = this.broker;
   },
 
   async started() {
     await keyring.open();
+    passwords.expectCost(await users.findHighestHashCost());
+    throttleSweep = setInterval(() => {
+      throttle
+        .sweep()
+        .catch((error: unknown) => logger.warn({ err: error }, "old throttles could not be removed"));
+    }, THROTTLE_SWEEP_INTERVAL);
     await changes.start();
+    sweeping = setInterval(() => {
+      eraser.sweep().catch((error: unknown) => logger.warn({ err: error }, "erasures wait for the database"));
+    }, ERASURE_INTERVAL);
   },
 
-  stopped: () => changes.close(),
+  async stopped() {
+    clearInterval(sweeping);
+    clearInterval(throttleSweep);
+    await changes.close();
+  },
 };
 
 export default authService;

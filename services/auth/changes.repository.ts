@@ -3,7 +3,7 @@ import { Client } from "pg";
 
 /** What the database tells when somebody may do less, or is somebody else, than a moment ago. */
 export interface Change {
-  kind: "session" | "user" | "api_token";
+  kind: "session" | "user" | "api_token" | "keys";
   id: string;
 }
 
@@ -22,7 +22,12 @@ const PROBE_INTERVAL = 1_000;
 const PROBE_TIMEOUT = 1_000;
 const RECONNECT_DELAY = 500;
 
-const KINDS: Record<string, Change["kind"]> = { session: "session", user: "user", api_token: "api_token" };
+const KINDS: Record<string, Change["kind"]> = {
+  session: "session",
+  user: "user",
+  api_token: "api_token",
+  keys: "keys",
+};
 
 /**
  * Listens for changes on a connection of its own (PostgreSQL NOTIFY), reconnecting for ever. Every second it sends

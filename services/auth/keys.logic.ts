@@ -16,6 +16,8 @@ export interface StoredKey {
   publicJwk: PublicJwk;
   sealedPrivateKey: Buffer;
   createdAt: Date;
+  /** When another key took over signing. */
+  retiredAt: Date | null;
 }
 
 interface KeyStore {
@@ -23,6 +25,9 @@ interface KeyStore {
   list(): Promise<StoredKey[]>;
   insertFirst(key: StoredKey): Promise<void>;
 }
+
+/** A retired key verifies until the last token that it may have signed is gone: the longest access token's life. */
+const RETIRED_LIFE_MS = 15 * 60_000;
 
 export interface SigningKey {
   kid: string;
@@ -71,9 +76,12 @@ export function createKeyring({
     loadedAt = clock();
   }
 
+  const verifies = ({ retiredAt }: StoredKey): boolean =>
+    retiredAt === null || clock() - retiredAt.getTime() < RETIRED_LIFE_MS;
+
   return {
     /**
-     * Must come before anything is signed.
+     * Must come before anything is signed; again, it takes up a key that was rotated in.
      *
      * @throws when AUTH_SECRET is not the one that sealed the keys
      */
@@ -95,23 +103,40 @@ export function createKeyring({
     /** The key with this id, looked up again when another replica may have made it. */
     async find(kid: string): Promise<KeyObject | undefined> {
       if (!publicKeys.has(kid) && clock() - loadedAt > RELOAD_COOLDOWN_MS) await reload();
-      return publicKeys.get(kid);
+      return stored.some((key) => key.kid === kid && verifies(key)) ? publicKeys.get(kid) : undefined;
     },
 
     /** RFC 7517 */
-    jwks: (): { keys: PublicJwk[] } => ({ keys: stored.map(({ publicJwk }) => publicJwk) }),
+    jwks: (): { keys: PublicJwk[] } => ({
+      keys: stored.filter(verifies).map(({ publicJwk }) => publicJwk),
+    }),
   };
 }
 
 const importPublic = (stored: StoredKey[]): Map<string, KeyObject> =>
   new Map(stored.map(({ kid, publicJwk }) => [kid, createPublicKey({ key: publicJwk, format: "jwk" })]));
 
+/** A fresh key, sealed under AUTH_SECRET: for `npm run keys -- rotate`. */
+export const createSigningKey = (secret: string, now: number): StoredKey =>
+  newKey(deriveKey(secret, "signing keys"), now);
+
+/**
+ * The same key under another AUTH_SECRET: for `npm run keys -- reseal`.
+ *
+ * @throws when the old secret is not the one that sealed it
+ */
+export function resealKey(key: StoredKey, oldSecret: string, newSecret: string): StoredKey {
+  const privateKey = unseal(key, deriveKey(oldSecret, "signing keys"));
+  const plain = privateKey.export({ format: "der", type: "pkcs8" });
+  return { ...key, sealedPrivateKey: seal(plain, key.kid, deriveKey(newSecret, "signing keys")) };
+}
+
 function newKey(sealingKey: Buffer, now: number): StoredKey {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const kid = randomBytes(12).toString("base64url");
   const sealedPrivateKey = seal(privateKey.export({ format: "der", type: "pkcs8" }), kid, sealingKey);
   const publicJwk = { ...publicKey.export({ format: "jwk" }), kid, alg: "ES256", use: "sig" };
-  return { kid, publicJwk, sealedPrivateKey, createdAt: new Date(now) };
+  return { kid, publicJwk, sealedPrivateKey, createdAt: new Date(now), retiredAt: null };
 }
 
 /** iv ‖ tag ‖ ciphertext; the key id is authenticated too, so that rows can't be swapped. */

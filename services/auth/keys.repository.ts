@@ -1,4 +1,5 @@
 import type { Sequelize } from "sequelize";
+import { CHANNEL } from "./changes.repository.ts";
 import { defineSigningKey, type SigningKeyRow } from "./models/signing-key.model.ts";
 
 export type { SigningKeyRow };
@@ -25,6 +26,24 @@ export function createKeyRepository(database: Sequelize) {
           transaction,
         });
         if ((await SigningKey.count({ transaction })) === 0) await SigningKey.create(key, { transaction });
+      });
+    },
+
+    /** Lets this key sign from now on, and tells every replica. */
+    async rotate(key: SigningKeyRow): Promise<void> {
+      await database.transaction(async (transaction) => {
+        await SigningKey.update({ retiredAt: key.createdAt }, { where: { retiredAt: null }, transaction });
+        await SigningKey.create(key, { transaction });
+        await database.query("SELECT pg_notify($1, 'keys rotated')", { bind: [CHANNEL], transaction });
+      });
+    },
+
+    /** Replaces what keys are sealed with: all of them or none. */
+    async reseal(change: (key: SigningKeyRow) => SigningKeyRow): Promise<number> {
+      return database.transaction(async (transaction) => {
+        const found = await SigningKey.findAll({ lock: transaction.LOCK.UPDATE, transaction });
+        for (const key of found) await key.update(change(key.get({ plain: true })), { transaction });
+        return found.length;
       });
     },
   };

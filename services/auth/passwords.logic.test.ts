@@ -3,7 +3,7 @@ import { createPasswords } from "./passwords.logic.ts";
 
 const COST = 4;
 const SEVENTY_TWO = "a".repeat(72);
-const passwords = createPasswords({ cost: COST, maxBytes: 72 });
+const passwords = createPasswords({ cost: COST, maxBytes: 72, queue: (work) => work() });
 
 afterEach(() => jest.restoreAllMocks());
 

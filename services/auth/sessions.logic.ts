@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
-import { notFound, problem } from "../../lib/errors.ts";
+import { isProblem, notFound, problem } from "../../lib/errors.ts";
 import type { Identity } from "../../lib/passport.ts";
 import type { AccessTokens } from "./access-tokens.logic.ts";
 import { toUserView } from "./accounts.logic.ts";
@@ -8,12 +8,14 @@ import type { Session, SignedIn } from "./auth.schema.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import { createRefreshTokens, judgeRefresh } from "./refresh-tokens.logic.ts";
 import type { SessionRepository, SessionRow } from "./sessions.repository.ts";
+import type { Throttle } from "./throttle.logic.ts";
 import type { UserRepository, UserRow } from "./users.repository.ts";
 
 interface SessionOptions {
   users: UserRepository;
   sessions: SessionRepository;
   passwords: Passwords;
+  throttle: Throttle;
   accessTokens: AccessTokens;
   audit: Audit;
   /** AUTH_SECRET */
@@ -29,7 +31,7 @@ const invalidRefreshToken = () => problem("invalid_refresh_token", "Please sign 
 
 /** Signing in, staying signed in and signing out. */
 export function createSessionLogic(options: SessionOptions) {
-  const { users, sessions, passwords, accessTokens, audit, secret, refreshTtl, clock } = options;
+  const { users, sessions, passwords, throttle, accessTokens, audit, secret, refreshTtl, clock } = options;
   const refreshTokens = createRefreshTokens(secret);
 
   const signedIn = (user: UserRow, sessionId: string, counter: number): SignedIn => ({
@@ -41,15 +43,32 @@ export function createSessionLogic(options: SessionOptions) {
     user: toUserView(user),
   });
 
+  /** Now that the password is at hand; when there is too much to do, the next sign-in is soon enough. */
+  async function upgradeHash({ id, passwordHash }: UserRow, password: string): Promise<void> {
+    if (!passwords.isOutdated(passwordHash)) return;
+    try {
+      await users.replaceHash(id, { from: passwordHash, to: await passwords.hash(password) });
+    } catch (error) {
+      if (!isProblem(error, "overloaded")) throw error;
+    }
+  }
+
   return {
-    /** @throws invalid_credentials, alike for an unknown address, a wrong password and a disabled account */
+    /**
+     * @throws invalid_credentials, alike for an unknown address, a wrong password and a disabled account;
+     * too_many_attempts, overloaded
+     */
     async login({ email, password }: { email: string; password: string }, client: Client): Promise<SignedIn> {
       const user = await users.findByEmail(email);
-      const matches = await passwords.matches(password, user?.passwordHash ?? null);
-      if (!user || !matches || user.disabledAt) {
+      const matches = await throttle.signIn({ email, userId: user?.id, client }, async () => {
+        const equal = await passwords.matches(password, user?.passwordHash ?? null);
+        return equal && user?.disabledAt === null;
+      });
+      if (!user || !matches) {
         await audit({ event: "login", result: "failure", client, ...(user ? { userId: user.id } : {}) });
         throw invalidCredentials();
       }
+      await upgradeHash(user, password);
       const now = new Date(clock());
       const id = uuidv7();
       await sessions.insert({

@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
+import { createErasureRepository } from "./erasures.repository.ts";
 import { createSessionRepository, type SessionRow } from "./sessions.repository.ts";
 import { createUserRepository, type UserRow } from "./users.repository.ts";
 
@@ -115,7 +116,7 @@ describe("a session", () => {
   it("has no owner once the person is disabled or gone", async () => {
     const [disabled, removed] = [await buildSession(), await buildSession()];
     await users.model.update({ disabledAt: NOW }, { where: { id: disabled.userId } });
-    await users.remove(removed.userId);
+    await createErasureRepository(db.database).removeUser(removed.userId, NOW);
 
     expect(await sessions.findOwner(disabled.id)).toBeNull();
     expect(await sessions.findOwner(removed.id)).toBeNull();

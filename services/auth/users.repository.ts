@@ -43,6 +43,20 @@ export function createUserRepository(database: Sequelize) {
       return plain(changed);
     },
 
+    /** Unless the password was changed meanwhile: then its hash stays. */
+    async replaceHash(id: string, { from, to }: { from: string; to: string }): Promise<void> {
+      await User.update({ passwordHash: to }, { where: { id, passwordHash: from } });
+    },
+
+    /** The highest cost (log2 of bcrypt's rounds) of all password hashes; 0 when there are none. */
+    async findHighestHashCost(): Promise<number> {
+      const [row] = await database.query<{ cost: number | null }>(
+        `SELECT max(substring(password_hash FROM '^\\$2[aby]\\$(\\d\\d)')::int) AS cost FROM auth.users`,
+        { type: QueryTypes.SELECT },
+      );
+      return row?.cost ?? 0;
+    },
+
     /** In the order they registered, after the given one; `search` is part of an address or a name. */
     async list({ search, after, limit }: UserFilter): Promise<UserRow[]> {
       const pattern = search === undefined ? null : `%${search.replace(/[\\%_]/g, "\\$&").toLowerCase()}%`;
@@ -72,11 +86,6 @@ export function createUserRepository(database: Sequelize) {
         const [, [changed]] = await User.update(patch, { where: { id }, returning: true, transaction });
         return plain(changed);
       });
-    },
-
-    /** Also ends and removes the sessions. */
-    async remove(id: string): Promise<void> {
-      await User.destroy({ where: { id } });
     },
   };
 }

@@ -212,8 +212,8 @@ export const taskActions = {
     errors: ["not_found"],
   },
   eraseAll: {
-    summary: "Erase everything that the service holds of the caller",
-    scope: "tasks:write",
+    summary: "Erase everything that the service holds of a deleted person",
+    client: "auth",
     params: Joi.object<Record<string, never>, true>({}),
     result: Joi.valid(null),
   },

@@ -76,8 +76,10 @@ async function startNode(options: BrokerOptions, services: ServiceSchema[]): Pro
     broker,
     received: tx instanceof RecordingTransporter ? tx.received : [],
     async stop() {
-      // A heartbeat into a channel that is just being closed would be an unhandled rejection.
+      // A heartbeat into a channel that is just being closed would be an unhandled rejection: none may start any
+      // more, and one that is measuring how busy the processor is has ended when another such measurement has.
       broker.registry.discoverer.stopHeartbeatTimers();
+      await broker.getCpuUsage();
       await broker.stop();
     },
   };
@@ -136,11 +138,18 @@ export async function openBus({
     send,
     /** Sends a request and forgets it. */
     post: (nodeId: string, packet: RequestPacket) => send(nodeId, write(randomUUID(), packet)),
-    /** Sends a request and waits for what the node answers. */
-    request: (nodeId: string, packet: RequestPacket): Promise<ResponsePacket> =>
-      new Promise((resolve) => {
+    /** Sends a request and waits for what the node answers, at most this many milliseconds. */
+    request: (nodeId: string, packet: RequestPacket, within = 5_000): Promise<ResponsePacket> =>
+      new Promise((resolve, reject) => {
         const id = randomUUID();
-        waiting.set(id, resolve);
+        const late = setTimeout(
+          () => reject(new Error(`${packet.action} was not answered in ${within} ms.`)),
+          within,
+        );
+        waiting.set(id, (response) => {
+          clearTimeout(late);
+          resolve(response);
+        });
         send(nodeId, write(id, packet));
       }),
     close: () => connection.close(),

@@ -4,7 +4,7 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 
 interface Response {
-  headers?: Record<string, { $ref: string }>;
+  headers?: Record<string, { $ref?: string; required?: boolean }>;
   content?: Record<string, { schema: object }>;
 }
 
@@ -78,7 +78,9 @@ function complain(
   { headers = {}, content = {} }: Response,
 ): string | undefined {
   const missing = Object.entries(headers)
-    .filter(([, { $ref }]) => document.components.headers[nameOf($ref)]?.required)
+    .filter(([, { $ref, required }]) =>
+      $ref ? document.components.headers[nameOf($ref)]?.required : required,
+    )
     .map(([name]) => name)
     .filter((name) => !answer.headers.has(name));
   if (missing.length > 0) return `without the header ${missing.join(", ")}`;

@@ -14,6 +14,9 @@ export interface Described {
   description?: string;
   params: Joi.ObjectSchema;
   result: Joi.Schema;
+  /** What the caller must be allowed to do. */
+  scope?: string;
+  role?: string;
   errors?: readonly ProblemCode[];
 }
 
@@ -41,11 +44,14 @@ export function describeOperation(
     path: examplesOf(parameters, "path", schemas),
     input: body ? Object(body.example) : examplesOf(parameters, "query", schemas),
   });
+  const description = [contract.description, needs(contract)]
+    .filter((part) => part !== undefined)
+    .join("\n\n");
   return {
     operationId: route.action,
     summary: contract.summary,
-    ...(contract.description === undefined ? {} : { description: contract.description }),
-    security: route.access === "bearer" ? [{ bearer: [] }] : [],
+    ...(description === "" ? {} : { description }),
+    security: route.access === "bearer" ? [{ bearer: contract.scope ? [contract.scope] : [] }] : [],
     ...(parameters.length > 0 ? { parameters: parameters.map(describeParameter) } : {}),
     ...(body
       ? { requestBody: { required: true, content: contentOf(acceptedTypes(route.method), body) } }
@@ -55,6 +61,11 @@ export function describeOperation(
       ...describeFailures(route, contract, { failures, invalid }),
     },
   };
+}
+
+function needs({ scope, role }: Described): string | undefined {
+  if (role !== undefined) return `For people with the role \`${role}\`.`;
+  return scope === undefined ? undefined : `Needs the scope \`${scope}\`.`;
 }
 
 const isInPath = (route: Route, name: string): boolean => route.path.split("/").includes(`:${name}`);
@@ -111,7 +122,7 @@ function describeFailures(
   contract: Described,
   { failures, invalid }: { failures: ProblemResponses; invalid: unknown },
 ) {
-  const byStatus = Map.groupBy(codesOf(route, contract.errors), (code) => problems[code].status);
+  const byStatus = Map.groupBy(codesOf(route, contract), (code) => problems[code].status);
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => [
       status,

@@ -4,22 +4,33 @@ import { validate } from "../../../lib/validator.ts";
 import { toProblem } from "../problem.ts";
 import { help, problemCodes } from "../problem-help.ts";
 import type { Route } from "../routes.ts";
-import { headerRefs, REQUEST_ID } from "./texts.ts";
+import { headerRefs, headers, REQUEST_ID } from "./texts.ts";
 
 const ALWAYS = ["invalid_request", "validation_failed", "internal", "unavailable"] as const;
 const WITH_CREDENTIALS = ["unauthenticated", "invalid_token"] as const;
+const WITH_SCOPE = ["insufficient_scope"] as const;
+const WITH_ROLE = ["forbidden"] as const;
 const WITH_PATH_PARAMETER = ["not_found"] as const;
 /** HTTP gives a body on GET no meaning, so what the gateway says to one is left out. */
 const WITH_BODY = ["invalid_json", "payload_too_large", "unsupported_media_type"] as const;
 
+/** What decides, besides the route, which codes there can be. */
+interface Judged {
+  scope?: string;
+  role?: string;
+  errors?: readonly ProblemCode[];
+}
+
 /** Every code that a route can answer with: what any route can, what its inputs bring, what its action adds. */
-export function codesOf(route: Route, own: readonly ProblemCode[] = []): ProblemCode[] {
+export function codesOf(route: Route, { scope, role, errors = [] }: Judged): ProblemCode[] {
   const possible = new Set<ProblemCode>([
     ...ALWAYS,
     ...(route.access === "bearer" ? WITH_CREDENTIALS : []),
+    ...(scope === undefined ? [] : WITH_SCOPE),
+    ...(role === undefined ? [] : WITH_ROLE),
     ...(route.path.includes(":") ? WITH_PATH_PARAMETER : []),
     ...(route.method === "GET" ? [] : WITH_BODY),
-    ...own,
+    ...errors,
   ]);
   return problemCodes.filter((code) => possible.has(code));
 }
@@ -34,33 +45,37 @@ export function createProblemResponses() {
 
     /** What a route answers with for these codes, which have one status. */
     share(codes: ProblemCode[], { method }: Route): { $ref: string } {
-      const headers = codes.flatMap((code) => headersOf(problems[code].status, method));
+      const added = headersOf(codes, method);
       // 415 answers differ by method in the header that lists what is taken.
-      const name = codes.includes("unsupported_media_type") ? [...codes, ...headers] : codes;
+      const name = codes.includes("unsupported_media_type") ? [...codes, ...Object.keys(added)] : codes;
       const examples = Object.fromEntries(codes.map((code) => [code, problemExample(code)]));
-      components[name.join(".")] = problemResponse(codes, examples, headers);
+      components[name.join(".")] = problemResponse(codes, examples, added);
       return { $ref: `#/components/responses/${name.join(".")}` };
     },
   };
 }
 
-/** Headers that the gateway adds to problems of a status. */
-function headersOf(status: number, method: string): string[] {
-  if (status === 401) return ["WWW-Authenticate"];
-  if (status === 415) return [method === "PATCH" ? "Accept-Patch" : "Accept-Post"];
-  return status === 503 ? ["Retry-After"] : [];
+/** Headers that the gateway adds to problems with these codes. */
+function headersOf(codes: ProblemCode[], method: string): Record<string, object> {
+  const statuses = codes.map((code) => problems[code].status);
+  if (statuses.includes(401) || codes.join() === "insufficient_scope")
+    return headerRefs(["WWW-Authenticate"]);
+  if (codes.includes("insufficient_scope"))
+    return { "WWW-Authenticate": { ...headers["WWW-Authenticate"], required: false } };
+  if (statuses.includes(415)) return headerRefs([method === "PATCH" ? "Accept-Patch" : "Accept-Post"]);
+  return statuses.includes(429) || statuses.includes(503) ? headerRefs(["Retry-After"]) : {};
 }
 
 /** One response for all codes of a status, each with its example. */
 export function problemResponse(
   codes: ProblemCode[],
   examples: Record<string, unknown>,
-  headers: string[] = [],
+  added: Record<string, object> = {},
 ) {
   const meanings = codes.map((code) => `${problems[code].title} ([\`${code}\`](/docs/problems#${code})).`);
   return {
     description: meanings.join("\n\n"),
-    headers: headerRefs(["X-Request-Id", ...headers]),
+    headers: { ...headerRefs(["X-Request-Id"]), ...added },
     content: {
       "application/problem+json": {
         schema: {

@@ -33,7 +33,7 @@ export const servers = [{ url: "/", description: "The gateway that serves this d
 
 /** By the names of the services, in the order of the page. */
 export const tags = [
-  { name: "auth", description: "Accounts, sessions and the keys that sign their tokens" },
+  { name: "auth", description: "Accounts, sessions, API tokens, and what administrators see of them" },
   { name: "tasks", description: "Your tasks: nobody else sees them" },
 ];
 
@@ -42,7 +42,9 @@ export const securitySchemes = {
     type: "http",
     scheme: "bearer",
     bearerFormat: "JWT",
-    description: "The `accessToken` that `POST /auth/login` answers with",
+    description:
+      "The `accessToken` that `POST /auth/login` answers with, or an API token. Each operation names the scope that " +
+      "it needs; a person's own access token has them all.",
   },
 };
 

@@ -45,7 +45,8 @@ export const up: Migration = async (database) => {
 
     -- Services that call others without a person at hand.
     CREATE TABLE auth.clients (
-      id text PRIMARY KEY,
+      id uuid PRIMARY KEY,
+      name text NOT NULL UNIQUE,
       secret_hash bytea NOT NULL,
       scopes text[] NOT NULL,
       -- Whether it may act for people, within its scopes.
@@ -67,10 +68,29 @@ export const up: Migration = async (database) => {
     CREATE INDEX audit_events_at ON auth.audit_events (at DESC, id DESC);
     CREATE INDEX audit_events_user_id ON auth.audit_events (user_id, at DESC);
 
+    -- Budgets of attempts. Keys are HMACs: neither addresses nor e-mails can be read here.
+    CREATE TABLE auth.throttles (
+      key text PRIMARY KEY,
+      -- When nothing is spent any more; the row says nothing after that.
+      full_at timestamptz(3) NOT NULL
+    );
+    CREATE INDEX throttles_full_at ON auth.throttles (full_at);
+
+    -- Networks that a person has signed in from: strangers' attempts do not count there.
+    CREATE TABLE auth.familiar_networks (
+      user_id uuid NOT NULL REFERENCES auth.users ON DELETE CASCADE,
+      network_key text NOT NULL,
+      seen_at timestamptz(3) NOT NULL,
+      PRIMARY KEY (user_id, network_key)
+    );
+    CREATE INDEX familiar_networks_seen_at ON auth.familiar_networks (seen_at);
+
     -- Deleted people whose content other services have not yet been told to erase.
     CREATE TABLE auth.erasures (
       user_id uuid PRIMARY KEY,
-      requested_at timestamptz(3) NOT NULL
+      requested_at timestamptz(3) NOT NULL,
+      -- The last time follows when no passport of that person is good any more.
+      erased_once boolean NOT NULL
     );
 
     -- Whatever changes who may do what, by whatever way, is told to every auth replica: their caches forget it.
@@ -92,6 +112,7 @@ export const down: Migration = async (database) => {
   await database.query(`
     DROP TRIGGER tell_user ON auth.users;
     DROP TRIGGER tell_session ON auth.sessions;
+    DROP TABLE auth.familiar_networks, auth.throttles;
     DROP TABLE auth.erasures, auth.audit_events, auth.clients, auth.mails, auth.mailed_tokens, auth.api_tokens;
     DROP FUNCTION auth.tell_change();
     ALTER TABLE auth.signing_keys DROP COLUMN retired_at;

@@ -6,6 +6,7 @@ export interface SigningKeyRow {
   publicJwk: PublicJwk;
   sealedPrivateKey: Buffer;
   createdAt: Date;
+  retiredAt: Date | null;
 }
 
 export const defineSigningKey = (database: Sequelize): ModelStatic<Model<SigningKeyRow>> =>
@@ -16,6 +17,7 @@ export const defineSigningKey = (database: Sequelize): ModelStatic<Model<Signing
       publicJwk: DataTypes.JSONB,
       sealedPrivateKey: DataTypes.BLOB,
       createdAt: DataTypes.DATE(3),
+      retiredAt: DataTypes.DATE(3),
     },
     { schema: "auth", tableName: "signing_keys", underscored: true, timestamps: false },
   );

@@ -1,0 +1,24 @@
+import { loadEnv } from "../config/env.ts";
+import { openDatabase } from "../mixins/database.ts";
+import { createUserRepository } from "../services/auth/users.repository.ts";
+
+const USAGE = `Usage: npm run user -- promote <email>
+  Makes the account with this address an administrator: the first one, who can promote others by the API.`;
+
+const [command, email] = process.argv.slice(2);
+if (command !== "promote" || !email) {
+  console.error(USAGE);
+  process.exit(2);
+}
+
+const { AUTH_DATABASE_URL } = loadEnv("AUTH_DATABASE_URL");
+const database = openDatabase(AUTH_DATABASE_URL);
+const users = createUserRepository(database);
+try {
+  const user = await users.findByEmail(email.trim().normalize("NFKC").toLowerCase());
+  if (user) await users.changeAccess(user.id, { role: "admin" });
+  console.log(user ? `${user.email} is an administrator.` : `There is no account with the address ${email}.`);
+  if (!user) process.exitCode = 1;
+} finally {
+  await database.close();
+}

@@ -1,0 +1,53 @@
+import type { Erasure, ErasureRepository } from "./erasures.repository.ts";
+
+/** A passport that was handed out just before can still write for a minute: after this nothing can. */
+const LAST_WRITE_MS = 65_000;
+
+interface EraserOptions {
+  erasures: ErasureRepository;
+  /** Services that hold content of users. */
+  services: readonly string[];
+  /** Asks one service to erase all it holds of a user; resolves when it has. */
+  eraseIn: (service: string, userId: string) => Promise<unknown>;
+  /** Told of a service that could not: it is asked again. */
+  onError: (error: unknown, service: string) => void;
+  clock: () => number;
+}
+
+/**
+ * Erases what other services hold of a deleted account. The request lies in the database until each of them has
+ * confirmed it, so neither a service that is down nor a lost message leaves anything behind. Erasing twice is
+ * harmless, and is done: once at once, once when no passport of that person can write any more.
+ */
+export function createEraser({ erasures, services, eraseIn, onError, clock }: EraserOptions) {
+  let sweeping: Promise<void> | undefined;
+
+  async function erase({ userId, requestedAt }: Erasure): Promise<void> {
+    const outcomes = await Promise.allSettled(services.map((service) => eraseIn(service, userId)));
+    const failed = outcomes.flatMap((outcome, index) =>
+      outcome.status === "rejected" ? [{ service: services[index] ?? "", reason: outcome.reason }] : [],
+    );
+    for (const { service, reason } of failed) onError(reason, service);
+    if (failed.length > 0) return;
+    if (clock() - requestedAt.getTime() >= LAST_WRITE_MS) await erasures.done(userId);
+    else await erasures.erasedOnce(userId);
+  }
+
+  async function sweepOnce(): Promise<void> {
+    for (const erasure of await erasures.pending(new Date(clock() - LAST_WRITE_MS))) await erase(erasure);
+  }
+
+  return {
+    erase,
+
+    /** Erases all that is due; one sweep at a time. */
+    sweep(): Promise<void> {
+      sweeping ??= sweepOnce().finally(() => {
+        sweeping = undefined;
+      });
+      return sweeping;
+    },
+  };
+}
+
+export type Eraser = ReturnType<typeof createEraser>;

@@ -1,0 +1,40 @@
+import { QueryTypes, type Sequelize } from "sequelize";
+
+export interface Erasure {
+  userId: string;
+  requestedAt: Date;
+}
+
+export type ErasureRepository = ReturnType<typeof createErasureRepository>;
+
+export function createErasureRepository(database: Sequelize) {
+  return {
+    /**
+     * The account, its sessions and tokens go, and what others hold of it is marked for erasure: both or neither.
+     */
+    async removeUser(userId: string, requestedAt: Date): Promise<void> {
+      await database.query(
+        `WITH gone AS (DELETE FROM auth.users WHERE id = $1 RETURNING id)
+         INSERT INTO auth.erasures (user_id, requested_at, erased_once) SELECT id, $2, false FROM gone`,
+        { bind: [userId, requestedAt] },
+      );
+    },
+
+    /** Not erased yet, or asked for so long ago that the last time is due. */
+    pending(requestedBefore: Date): Promise<Erasure[]> {
+      return database.query<Erasure>(
+        `SELECT user_id AS "userId", requested_at AS "requestedAt" FROM auth.erasures
+          WHERE NOT erased_once OR requested_at <= $1 ORDER BY requested_at LIMIT 100`,
+        { bind: [requestedBefore], type: QueryTypes.SELECT },
+      );
+    },
+
+    async erasedOnce(userId: string): Promise<void> {
+      await database.query("UPDATE auth.erasures SET erased_once = true WHERE user_id = $1", { bind: [userId] });
+    },
+
+    async done(userId: string): Promise<void> {
+      await database.query("DELETE FROM auth.erasures WHERE user_id = $1", { bind: [userId] });
+    },
+  };
+}

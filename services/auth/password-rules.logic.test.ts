@@ -1,0 +1,52 @@
+import { findWeakness } from "./password-rules.logic.ts";
+
+const ada = { email: "ada.lovelace@example.com" };
+const codeOf = (password: string, person = ada) => findWeakness(password, person)?.code ?? null;
+
+describe("a new password", () => {
+  it.each(["password", "PassWord", "12345678", "qwertyuiop", "trustno1", "ｐａｓｓｗｏｒｄ"])(
+    "%s is refused as a common one",
+    (password) => {
+      expect(codeOf(password)).toBe("too_common");
+    },
+  );
+
+  it.each([
+    "ada.lovelace@example.com",
+    "ADA.Lovelace@Example.COM",
+    "ada.lovelace@example.com!",
+    "ada.lovelace",
+    "Ada.Lovelace1815",
+    "ada.lovelaceada.lovelace",
+  ])("%s is refused as the e-mail address", (password) => {
+    expect(codeOf(password)).toBe("contains_email");
+  });
+
+  it.each(["taskmesh", "TaskMesh", "taskmesh2026!", "taskmeshtaskmesh"])(
+    "%s is refused as the product's name",
+    (password) => {
+      expect(codeOf(password)).toBe("contains_product_name");
+    },
+  );
+
+  it.each([
+    "correct horse battery staple",
+    "taskmesh is where I work",
+    "my name is ada.lovelace",
+    "x".repeat(64),
+    "aaaaaaab!",
+    "  spaced  ",
+    "йцукенгшщз-42",
+  ])("%s is taken: there are no rules of composition", (password) => {
+    expect(codeOf(password)).toBeNull();
+  });
+
+  it("may contain a short local part, which is in many words by chance", () => {
+    expect(codeOf("canada dry", { email: "ada@example.com" })).toBeNull();
+    expect(codeOf("ada@example.com", { email: "ada@example.com" })).toBe("contains_email");
+  });
+
+  it("is told to be weak without being repeated", () => {
+    expect(findWeakness("qwertyuiop", ada)?.detail).not.toContain("qwertyuiop");
+  });
+});

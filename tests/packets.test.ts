@@ -1,0 +1,210 @@
+import { type Context, Errors, type ServiceSchema, Transporters } from "moleculer";
+import { newNamespace, openBus, startProjectNode, startRogue, type TestNode } from "./support/broker.ts";
+import { forge, newKeyPair } from "./support/forged-tokens.ts";
+
+const nowInSeconds = (): number => Math.floor(Date.now() / 1000);
+
+describe("a node of ours", () => {
+  const namespace = newNamespace();
+  const executions = new Map<string, number>();
+  const counted =
+    (name: string, handler: (ctx: Context) => unknown = () => true) =>
+    (ctx: Context) => {
+      executions.set(name, (executions.get(name) ?? 0) + 1);
+      return handler(ctx);
+    };
+  const fail = (data: unknown) => () => {
+    throw new Errors.MoleculerClientError("It did not work.", 409, "ODD", { data });
+  };
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  /** Anyone may call these. */
+  const open = (name: string, handler?: (ctx: Context) => unknown) => ({
+    access: "open",
+    handler: counted(name, handler),
+  });
+
+  const service: ServiceSchema = {
+    name: "probe",
+    actions: {
+      open: open("open"),
+      guarded: counted("guarded"),
+      private: { visibility: "private", handler: counted("private") },
+      protected: { visibility: "protected", handler: counted("protected") },
+      bigInt: open("bigInt", fail(1n)),
+      cycle: open("cycle", fail(cycle)),
+      bigIntAnswer: open("bigIntAnswer", () => 1n),
+    },
+  };
+  const auth: ServiceSchema = {
+    name: "auth",
+    actions: { jwks: open("jwks", () => ({ keys: [] })) },
+  };
+
+  let server: TestNode;
+  let caller: TestNode;
+  let hand: Awaited<ReturnType<typeof openBus>>;
+  beforeAll(async () => {
+    [server, caller, hand] = await Promise.all([
+      startProjectNode([service, auth], { namespace }),
+      startProjectNode([], { namespace }),
+      openBus({ namespace }),
+    ]);
+    await caller.broker.waitForServices("probe");
+  });
+  afterAll(() => Promise.all([server.stop(), caller.stop(), hand.close()]));
+  beforeEach(() => executions.clear());
+
+  /** Queues keep their order: once this is answered, whatever was sent before was taken. */
+  const settle = () => hand.request(server.broker.nodeID, { action: "probe.open" });
+
+  it.each(["private", "protected", "guarded"])(
+    "does not run a %s action for a packet made by hand, whoever it says it comes from",
+    async (name) => {
+      const node = server.broker.nodeID;
+      const answer = await hand.request(node, { action: `probe.${name}` });
+      for (const sender of [node, caller.broker.nodeID, "", "nobody"]) {
+        hand.post(node, { action: `probe.${name}`, sender });
+      }
+      await settle();
+
+      expect(answer.success).toBe(false);
+      expect(Object.fromEntries(executions)).toEqual({ open: 1 });
+    },
+  );
+
+  it("runs a protected action for a service on the same node", async () => {
+    expect(await server.broker.call("probe.protected")).toBe(true);
+  });
+
+  it.each([
+    ["bigInt", { code: 409, type: "ODD", message: "It did not work." }],
+    ["cycle", { code: 409, type: "ODD", message: "It did not work." }],
+    ["bigIntAnswer", { message: expect.any(String) }],
+  ])("answers %s, which JSON can't carry, with one clean error and runs it once", async (name, error) => {
+    const startedAt = performance.now();
+    await expect(caller.broker.call(`probe.${name}`)).rejects.toMatchObject(error);
+    // A message that was refused would be delivered again at once, before this one.
+    await settle();
+
+    expect(executions.get(name)).toBe(1);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+
+  it.each<[string, string]>([
+    ["no JSON", "{"],
+    ["nothing", ""],
+    ["null", "null"],
+    ["another version", JSON.stringify({ ver: "4", sender: "x", id: "1", action: "probe.open" })],
+    ["no version", JSON.stringify({ sender: "x", id: "1", action: "probe.open" })],
+    [
+      "an action that is no text",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: { name: "probe.open" } }),
+    ],
+    ["no action", JSON.stringify({ ver: "5", sender: "x", id: "1" })],
+    [
+      "meta that is text",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: "probe.guarded", meta: "x" }),
+    ],
+    [
+      "meta that is a list",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: "probe.guarded", meta: [] }),
+    ],
+    [
+      "params that are null",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: "probe.open", params: null }),
+    ],
+    [
+      "a stream that never was",
+      JSON.stringify({ ver: "5", sender: "x", id: "1", action: "probe.open", stream: true, seq: 5 }),
+    ],
+  ])("goes on serving after a packet with %s", async (_, content) => {
+    hand.send(server.broker.nodeID, content);
+
+    expect(await settle()).toMatchObject({ success: true });
+    expect(executions.get("open") ?? 0).toBeLessThanOrEqual(2);
+    expect(executions.get("guarded")).toBeUndefined();
+  });
+
+  it("runs a request once whose sender has a longer name than a queue can have", async () => {
+    const own = newNamespace();
+    const victim = await startProjectNode([service], { namespace: own });
+    const other = await openBus({ namespace: own });
+    other.post(victim.broker.nodeID, { action: "probe.bigIntAnswer", sender: "x".repeat(300) });
+    // Time enough for it to be delivered again many times.
+    for (let n = 0; n < 5; n += 1) await other.request(victim.broker.nodeID, { action: "probe.open" });
+    await Promise.all([victim.stop(), other.close()]);
+
+    expect(executions.get("bigIntAnswer")).toBe(1);
+  });
+
+  it("trusts no keys but auth's, also when another node says that it is auth", async () => {
+    const pair = newKeyPair();
+    const key = { ...pair.publicKey.export({ format: "jwk" }), kid: "mine" };
+    const own = newNamespace();
+    const impostor: ServiceSchema = { name: "auth", actions: { jwks: () => ({ keys: [key] }) } };
+    const [victim, attacker] = await Promise.all([
+      startProjectNode([service], { namespace: own }),
+      startRogue({ namespace: own, env: {} }, impostor),
+    ]);
+    await Promise.all([victim.broker.waitForServices("auth"), attacker.broker.waitForServices("probe")]);
+    const claims = {
+      aud: `${own}/bus`,
+      sub: "ada",
+      role: "admin",
+      sid: "s",
+      tz: "UTC",
+      scope: "account",
+      exp: nowInSeconds() + 60,
+    };
+    const forged = forge({ alg: "ES256", typ: "passport+jwt", kid: "mine" }, claims, pair.privateKey);
+    const call = attacker.broker.call("probe.guarded", {}, { meta: { passport: forged } });
+
+    await expect(call).rejects.toMatchObject({ code: expect.any(Number) });
+    expect(executions.get("guarded")).toBeUndefined();
+    await Promise.all([victim.stop(), attacker.stop()]);
+  });
+});
+
+describe("a request that nobody waits for any more", () => {
+  it("is not run by a service that comes back after its time", async () => {
+    const namespace = newNamespace();
+    const orders: string[] = [];
+    const shop: ServiceSchema = {
+      name: "shop",
+      actions: {
+        order: {
+          visibility: "public",
+          params: { what: "string" },
+          handler: (ctx: Context<{ what: string }>) => orders.push(ctx.params.what),
+        },
+      },
+    };
+    const options = { namespace, created: () => {} };
+    const [server, caller] = await Promise.all([
+      startProjectNode([shop], options),
+      startProjectNode([], options),
+    ]);
+    await caller.broker.waitForServices("shop");
+    const back = new Promise((resolve) => {
+      server.broker.localBus.once("$transporter.connected", resolve);
+    });
+    loseConnection(server);
+
+    // Moleculer connects again after five seconds; the caller has given up after four.
+    const call = caller.broker.call("shop.order", { what: "lost" });
+    await expect(call).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+    await back;
+    await caller.broker.call("shop.order", { what: "in time" });
+
+    expect(orders).toEqual(["in time"]);
+    await Promise.all([server.stop(), caller.stop()]);
+  });
+});
+
+/** As when a cable is pulled. */
+function loseConnection({ broker }: TestNode): void {
+  const tx = broker.transit?.tx;
+  if (!(tx instanceof Transporters.AMQP)) throw new Error("not on a mesh");
+  tx.connection.connection.stream.destroy();
+}

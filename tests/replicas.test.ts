@@ -1,0 +1,110 @@
+import { newNamespace, openBus, startRogue, type TestNode } from "./support/broker.ts";
+import { buildEmail, PASSWORD } from "./support/client.ts";
+import { createMigratedDatabase, type MigratedDatabase } from "./support/migrated-database.ts";
+import { ready, start, stopProcess } from "./support/system.ts";
+import { systems } from "./support/systems.ts";
+
+/** Two processes of auth and nothing else, on a mesh and a database of their own. */
+const namespace = newNamespace();
+let db: MigratedDatabase;
+let replicas: Awaited<ReturnType<typeof start>>[];
+let caller: TestNode;
+let bus: Awaited<ReturnType<typeof openBus>>;
+
+beforeAll(async () => {
+  const [, mesh] = systems.find(([mode]) => mode === "mesh") ?? [];
+  if (!mesh) throw new Error("There is no mesh to take the settings from.");
+  db = await createMigratedDatabase();
+  const env = { ...mesh.env, DATABASE_URL: db.url, MESH_NAMESPACE: namespace };
+  replicas = await Promise.all([1, 2].map((n) => start(`auth ${n}`, ["scripts/service.ts", "auth"], env)));
+  [caller, bus] = await Promise.all([startRogue({ namespace, env }), openBus({ namespace })]);
+  await Promise.all(replicas.map(({ child, opsUrl }) => ready(child, `${opsUrl}/health/ready`)));
+  await caller.broker.waitForServices("auth");
+});
+afterAll(async () => {
+  await Promise.all([caller.stop(), bus.close(), ...replicas.map(({ child }) => stopProcess(child))]);
+  await db.drop();
+});
+
+const nodes = (): [string, string] => {
+  const found = caller.broker.registry.getServiceList({}).filter(({ name }) => name === "auth");
+  const [first, second] = found.map(({ nodeID }) => nodeID);
+  if (!first || !second) throw new Error("There are no two replicas.");
+  return [first, second];
+};
+
+const callOn = <T>(nodeID: string, action: string, params: object, meta: object = {}): Promise<T> =>
+  caller.broker.call<T, object>(`auth.${action}`, params, { nodeID, meta });
+
+interface SignedIn {
+  accessToken: string;
+  refreshToken: string;
+}
+
+describe("two replicas of auth", () => {
+  it("accept each other's tokens: they have one key", async () => {
+    const [first, second] = nodes();
+    const { tokens, passports } = await signInOn(first, second);
+
+    expect(passports[0].split(".")[0]).toBe(passports[1].split(".")[0]);
+    expect(await callOn<SignedIn>(second, "refresh", { refreshToken: tokens.refreshToken })).toMatchObject({
+      accessToken: expect.any(String),
+    });
+  });
+
+  it("both feel at once that somebody signed out on one of them", async () => {
+    const [first, second] = nodes();
+    for (const [here, there] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      const { tokens, passports } = await signInOn(here, there);
+      await callOn(here, "logout", {}, { passport: passports[0] });
+
+      for (const node of [there, here]) {
+        const verification = callOn(node, "verify", { token: tokens.accessToken });
+        await expect(verification).rejects.toMatchObject({ type: "invalid_token" });
+        const refresh = callOn(node, "refresh", { refreshToken: tokens.refreshToken });
+        await expect(refresh).rejects.toMatchObject({ type: "invalid_refresh_token" });
+      }
+    }
+  });
+
+  it("rotate a refresh token once, however many present it to both at once", async () => {
+    const [first, second] = nodes();
+    const { tokens } = await signInOn(first, second);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        callOn<SignedIn>(n % 2 ? first : second, "refresh", { refreshToken: tokens.refreshToken }),
+      ),
+    );
+    expect(new Set(answers.map(({ refreshToken }) => refreshToken)).size).toBe(1);
+  });
+});
+
+/** Somebody new, signed in on one replica and verified on both, so that each may remember them. */
+async function signInOn(here: string, there: string) {
+  const credentials = { email: buildEmail(), password: PASSWORD };
+  await callOn(here, "register", credentials);
+  const tokens = await callOn<SignedIn>(here, "login", credentials);
+  const verify = (node: string) =>
+    callOn<{ passport: string }>(node, "verify", { token: tokens.accessToken });
+  const [one, other] = [await verify(here), await verify(there)];
+  return { tokens, passports: [one.passport, other.passport] as const };
+}
+
+describe("a node that is sent a request whose answer can go nowhere", () => {
+  const request = { ver: "5", id: "1", action: "auth.ready", params: {}, meta: {}, level: 1, requestID: "1" };
+
+  it.each([
+    ["names nobody", {}],
+    ["names something that is no text", { sender: { a: 1 } }],
+  ])("goes on serving, within the ten seconds of a new connection: the sender %s", async (_, sender) => {
+    const [node] = nodes();
+    bus.send(node, JSON.stringify({ ...request, ...sender }));
+    await bus.request(node, { action: "auth.ready" }, 500).catch(() => {});
+
+    // Either it took no harm, or it noticed and connected again.
+    expect(await bus.request(node, { action: "auth.ready" }, 10_000)).toMatchObject({ success: true });
+  });
+});
