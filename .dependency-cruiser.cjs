@@ -83,7 +83,6 @@ module.exports = {
       "A schema describes input: Joi, other schemas, and lib/schema.ts.",
       `${SERVICE}.*[./]schema\\.ts$`,
       [packages("joi"), own(".*\\.schema\\.ts$"), "^lib/schema\\.ts$"],
-      { strict: true },
     ),
     allowOnly(
       "logic-is-pure",
@@ -102,7 +101,8 @@ module.exports = {
       "A repository finds or returns null: SQL and its own models.",
       `${SERVICE}.*[./]repository\\.ts$`,
       [
-        packages("moleculer-db|moleculer-db-adapter-sequelize|sequelize"),
+        // pg: a LISTEN needs a connection of its own, outside Sequelize's pool.
+        packages("moleculer-db|moleculer-db-adapter-sequelize|sequelize|pg"),
         own("models/"),
         own(".*\\.(repository|sql)\\.ts$"),
         "^mixins/database\\.ts$",

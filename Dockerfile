@@ -16,6 +16,9 @@ COPY mixins mixins
 COPY scripts scripts
 COPY services services
 
+# Where the compose file's bus-users writes: a volume takes over who owns it.
+RUN mkdir /bus && chown node:node /bus
+
 # Of the image: uid 1000. It owns none of these files.
 USER node
 # The gateway, and the health of every process.

@@ -1,7 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { type BrokerOptions, type ServiceBroker, Transporters } from "moleculer";
-import { loadEnv } from "./config/env.ts";
+import type { BrokerOptions, ServiceBroker } from "moleculer";
+import { busService, loadEnv } from "./config/env.ts";
+import { AmqpTransporter } from "./lib/amqp-transporter.ts";
+import { guardBus } from "./lib/bus-guard.ts";
+import { busUser, nodePrefix } from "./lib/bus-users.ts";
 import { passportGuard } from "./lib/guard.ts";
 import { safeErrors } from "./lib/safe-errors.ts";
 import { JoiValidator } from "./lib/validator.ts";
@@ -24,12 +27,20 @@ const amqpOptions = {
   autoDeleteQueues: 30_000,
 };
 
+/** Whose RabbitMQ user this is, and so whose node; null when all share one. docs/security.md, "The bus". */
+const service = busService(env);
+
 const config: BrokerOptions = {
   namespace: env.MESH_NAMESPACE,
-  nodeID: `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`,
+  nodeID: `${service === null ? "" : nodePrefix(service)}${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`,
   ...(env.AMQP_URL === undefined
     ? {}
-    : { transporter: new Transporters.AMQP({ url: env.AMQP_URL, ...amqpOptions }) }),
+    : {
+        transporter: new AmqpTransporter(
+          { url: env.AMQP_URL, ...amqpOptions },
+          service === null ? undefined : busUser(env.MESH_NAMESPACE, service),
+        ),
+      }),
   requestTimeout: REQUEST_TIMEOUT,
   // A stopping node finishes the calls it has taken.
   tracking: { enabled: true, shutdownTimeout: 10_000 },
@@ -45,6 +56,7 @@ const config: BrokerOptions = {
   created(broker: ServiceBroker) {
     broker.middlewares.add(safeErrors);
     broker.middlewares.add(passportGuard);
+    guardBus(broker, env.BUS_USERS);
     if (!broker.transit) broker.middlewares.add(wireParity);
   },
   logLevel: env.LOG_LEVEL,

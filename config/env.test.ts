@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { parseEnv, settingNames } from "./env.ts";
+import { busService, parseEnv, settingNames } from "./env.ts";
 
 const violationsOf = (source: Record<string, string>): string[] => parseEnv(source).violations;
 
@@ -19,12 +19,14 @@ describe("the settings", () => {
       HOST: "0.0.0.0",
       PORT: 3000,
       OPS_PORT: 3001,
+      BUS_USERS: "shared",
       MESH_NAMESPACE: "taskmesh",
       DATA_DIR: ".data",
       ACCESS_TOKEN_TTL: 600,
       REFRESH_TOKEN_TTL: 7 * 86_400,
       BCRYPT_COST: 12,
       CORS_ORIGINS: [],
+      REQUIRE_VERIFIED_EMAIL: "off",
       TRUST_PROXY: 0,
       EXTRA_ROUTES: [],
       RATE_LIMIT: "on",
@@ -81,6 +83,13 @@ describe("the settings", () => {
     ["AUTH_DATABASE_URL", "localhost:5432"],
     ["TASKS_DATABASE_URL", "postgres://[::1/x"],
     ["AMQP_URL", "http://localhost"],
+    ["AMQP_URL", "amqp://rabbit"],
+    ["AMQP_URL", "amqp://guest:0f1e2d3c4b5a69788796a5b4c3d2e1f0@rabbit"],
+    ["AMQP_URL", "amqp://taskmesh@rabbit"],
+    ["AMQP_URL", "amqp://taskmesh:0f1e2d3c4b5a697@rabbit"],
+    ["AMQP_URL", "amqp://taskmesh:change-me-soon-0f1e2d3c4b5a@rabbit"],
+    ["AMQP_URL", "amqp://localhost;amqp://guest:guest@rabbit"],
+    ["BUS_USERS", "own"],
     ["MESH_NAMESPACE", "Mesh"],
     ["MESH_NAMESPACE", "a.b"],
     ["MESH_NAMESPACE", "x".repeat(64)],
@@ -99,6 +108,15 @@ describe("the settings", () => {
     ["CORS_ORIGINS", "*"],
     ["CORS_ORIGINS", "https://app.example.com/"],
     ["CORS_ORIGINS", "https://app.example.com,app.example.com"],
+    ["PUBLIC_URL", "tasks.example.com"],
+    ["PUBLIC_URL", "https://tasks.example.com/?a=b"],
+    ["RESET_URL", "javascript:alert(1)"],
+    ["VERIFY_URL", "https://app.example.com/#verify"],
+    ["SMTP_URL", "mail.example.com:25"],
+    ["MAIL_FROM", "Taskmesh"],
+    ["MAIL_FROM", "a@example.com, b@example.com"],
+    ["MAIL_FROM", "Taskmesh\r\nBcc: x <a@example.com>"],
+    ["REQUIRE_VERIFIED_EMAIL", "yes"],
     ["TRUST_PROXY", "true"],
     ["TRUST_PROXY", "-1"],
     ["RATE_LIMIT", "yes"],
@@ -108,6 +126,28 @@ describe("the settings", () => {
       // DATABASE_URL stands in for the other two: each says what is wrong with it.
       expect.arrayContaining([expect.stringMatching(new RegExp(`^${name} must|^${name} looks`))]),
     );
+  });
+
+  it.each([
+    "amqp://localhost",
+    "amqp://guest:guest@127.0.0.1:5672",
+    "amqps://guest:guest@[::1]/",
+    "amqp://taskmesh:0f1e2d3c4b5a69788796a5b4c3d2e1f0@rabbit:5672",
+  ])("let guest and short passwords to a RabbitMQ on this machine only: %s", (url) => {
+    expect(violationsOf({ AMQP_URL: url })).toEqual([]);
+  });
+
+  it("know whose RabbitMQ user it is when each service has one", () => {
+    const bus = { BUS_USERS: "per-service", MESH_NAMESPACE: "my-mesh" };
+    const whose = (user: string) =>
+      busService(settings({ ...bus, AMQP_URL: `amqp://my-mesh-${user}:x@localhost` }));
+    expect(["auth", "my-service"].map(whose)).toEqual(["auth", "my-service"]);
+    expect(busService(settings({ AMQP_URL: "amqp://taskmesh-auth:x@localhost" }))).toBeNull();
+    for (const user of ["guest", "my-mesh", "my-mesh-", "my-mesh-Auth", "my-mesh-a@b", "other-auth"]) {
+      expect(violationsOf({ ...bus, AMQP_URL: `amqp://${encodeURIComponent(user)}:x@localhost` })).toEqual([
+        expect.stringMatching(/^BUS_USERS must be shared, or AMQP_URL/),
+      ]);
+    }
   });
 
   it("name every violation at once", () => {
@@ -123,11 +163,24 @@ describe("the settings", () => {
       REFRESH_TOKEN_TTL: "x",
       BCRYPT_COST: "x",
       CORS_ORIGINS: "x",
+      PUBLIC_URL: "x",
+      RESET_URL: "x",
+      VERIFY_URL: "x",
+      SMTP_URL: "x",
+      MAIL_FROM: "x",
+      REQUIRE_VERIFIED_EMAIL: "x",
       TRUST_PROXY: "x",
       RATE_LIMIT: "x",
       LOG_LEVEL: "x",
     };
     expect(violationsOf(bad).map((violation) => violation.split(" ")[0])).toEqual(Object.keys(bad));
+  });
+
+  it("want to know who mails are from when there is a server to hand them to", () => {
+    const SMTP_URL = "smtps://user:password@mail.example.com";
+    expect(violationsOf({ SMTP_URL })).toEqual(["MAIL_FROM is required"]);
+    expect(violationsOf({ SMTP_URL, MAIL_FROM: "no-reply@example.com" })).toEqual([]);
+    expect(violationsOf({ SMTP_URL, MAIL_FROM: "Taskmesh <no-reply@example.com>" })).toEqual([]);
   });
 
   it("name what is required and missing, beside what is wrong", () => {

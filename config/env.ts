@@ -16,6 +16,8 @@ export interface Env {
   TASKS_DATABASE_URL?: string;
   /** RabbitMQ. Without it all services run in one process on an in-process bus. */
   AMQP_URL?: string;
+  /** `per-service`: each has a RabbitMQ user `<MESH_NAMESPACE>-<service>`, and no node may speak for another's. */
+  BUS_USERS: "shared" | "per-service";
   /** Keeps several meshes on one RabbitMQ apart; also the issuer of tokens. */
   MESH_NAMESPACE: string;
   /** Folder of the embedded PostgreSQL and of the generated secret. */
@@ -30,6 +32,18 @@ export interface Env {
   BCRYPT_COST: number;
   /** Origins of browser applications that may call the API. */
   CORS_ORIGINS: string[];
+  /** Where people reach the gateway: what links in mails begin with. http://localhost:PORT when it is not set. */
+  PUBLIC_URL?: string;
+  /** Page that a mailed link to a new password leads to, instead of the gateway's own. */
+  RESET_URL?: string;
+  /** Page that a mailed link to verify an address leads to, instead of the gateway's own. */
+  VERIFY_URL?: string;
+  /** Server that mails are handed to. Without it their links are shown in the log. */
+  SMTP_URL?: string;
+  /** Sender of mails: an address, or a name and an address. Required with SMTP_URL. */
+  MAIL_FROM?: string;
+  /** Whether signing in needs a verified e-mail address. */
+  REQUIRE_VERIFIED_EMAIL: "on" | "off";
   /** Number of reverse proxies in front of the gateway whose X-Forwarded-For is believed. */
   TRUST_PROXY: number;
   /** Modules whose `routes` the gateway serves besides its own table, for services that joined later. */
@@ -66,6 +80,21 @@ const url = (...schemes: string[]) =>
     return value;
   });
 
+/** A URL to append a path or a fragment to. */
+const base = url("http", "https").custom((value: string) => {
+  if (/[?#]/.test(value)) throw new Error("must have neither query nor fragment");
+  return value.replace(/\/+$/, "");
+});
+
+/** `no-reply@example.com` or `Taskmesh <no-reply@example.com>`. */
+const sender = Joi.string().custom((value: string) => {
+  const ADDRESS = "[^\\s<>@,;]+@[^\\s<>@,;]+";
+  if (!new RegExp(`^(?:${ADDRESS}|[^<>@,;\\r\\n]+ <${ADDRESS}>)$`).test(value)) {
+    throw new Error("must be an address, or a name and an address: Taskmesh <no-reply@example.com>");
+  }
+  return value;
+});
+
 const origins = Joi.string().custom((value: string) =>
   value.split(",").map((part) => {
     const origin = part.trim();
@@ -79,14 +108,64 @@ const origins = Joi.string().custom((value: string) =>
 /** Names or paths, separated by commas. */
 const list = Joi.string().custom((value: string) => value.split(",").map((each) => each.trim()));
 
-/** Sixteen random bytes have well over ten different characters in any printable form; "changeme" forms don't. */
+/**
+ * What is wrong with a secret, or `null`. Sixteen random bytes have well over ten different characters in any
+ * printable form; "changeme" forms don't.
+ */
+export function weakness(secret: string, leastLength: number): string | null {
+  if (secret.length < leastLength) return `must have ${leastLength} characters or more: openssl rand -hex 32`;
+  const placeholder = new Set(secret).size < 10 || /change.?me|secret|password|example/i.test(secret);
+  return placeholder ? "looks like a placeholder: openssl rand -hex 32" : null;
+}
+
 const secret = Joi.string().custom((value: string) => {
-  if (value.length < 32) throw new Error("must have at least 32 characters: openssl rand -base64 32");
-  if (new Set(value).size < 10 || /change.?me|secret|password|example/i.test(value)) {
-    throw new Error("looks like a placeholder: openssl rand -base64 32");
+  const reason = weakness(value, 32);
+  if (reason !== null) throw new Error(reason);
+  return value;
+});
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** RabbitMQ itself lets `guest` in from its own machine only; images of it don't hold to that. */
+const amqpUrl = url("amqp", "amqps").custom((value: string) => {
+  for (const server of value.split(";").filter(Boolean)) {
+    const parsed = URL.parse(server);
+    if (parsed === null) continue; // which is said already
+    const { hostname, username, password } = parsed;
+    if (LOOPBACK.test(hostname)) continue;
+    if (username === "" || username === "guest") {
+      throw new Error("must name a user of its own, not guest, unless RabbitMQ is on this machine");
+    }
+    const reason = weakness(decodeURIComponent(password), 16);
+    if (reason !== null) throw new Error(`must not go elsewhere with this password: it ${reason}`);
   }
   return value;
 });
+
+const busUsers = Joi.string()
+  .default("shared")
+  .custom((value: string, { state }) => {
+    const { AMQP_URL, MESH_NAMESPACE = "taskmesh" } = state.ancestors[0];
+    if (value !== "shared" && value !== "per-service") throw new Error("must be shared or per-service");
+    if (value === "shared" || !AMQP_URL || !URL.canParse(AMQP_URL)) return value;
+    if (busService({ BUS_USERS: value, AMQP_URL, MESH_NAMESPACE }) === null) {
+      throw new Error("must be shared, or AMQP_URL have the user <MESH_NAMESPACE>-<service>");
+    }
+    return value;
+  });
+
+/** The service whose RabbitMQ user AMQP_URL has: `auth` of `taskmesh-auth`; null when the users are shared. */
+export function busService(env: Pick<Env, "BUS_USERS" | "MESH_NAMESPACE" | "AMQP_URL">): string | null {
+  if (env.BUS_USERS === "shared" || env.AMQP_URL === undefined) return null;
+  const { username } = new URL(env.AMQP_URL.split(";")[0] ?? "");
+  const prefix = `${env.MESH_NAMESPACE}-`;
+  return username.startsWith(prefix) && SERVICE_NAME.test(username.slice(prefix.length))
+    ? username.slice(prefix.length)
+    : null;
+}
+
+/** Letters, digits and hyphens: what a service with a RabbitMQ user of its own may be called. */
+export const SERVICE_NAME = /^[a-z][a-z0-9-]{0,62}$/;
 
 const schema = Joi.object<Env>({
   HOST: Joi.string().default("0.0.0.0"),
@@ -95,7 +174,8 @@ const schema = Joi.object<Env>({
   DATABASE_URL: url("postgres", "postgresql"),
   AUTH_DATABASE_URL: url("postgres", "postgresql"),
   TASKS_DATABASE_URL: url("postgres", "postgresql"),
-  AMQP_URL: url("amqp", "amqps"),
+  AMQP_URL: amqpUrl,
+  BUS_USERS: busUsers,
   MESH_NAMESPACE: Joi.string()
     .pattern(/^[a-z0-9][a-z0-9_-]{0,62}$/)
     .message("must be 1 to 63 of a-z, 0-9, _ and -, and start with a letter or digit")
@@ -106,6 +186,13 @@ const schema = Joi.object<Env>({
   REFRESH_TOKEN_TTL: duration("1m", "30d").default(7 * 86_400),
   BCRYPT_COST: Joi.number().integer().min(4).max(16).default(12),
   CORS_ORIGINS: origins.default([]),
+  PUBLIC_URL: base,
+  RESET_URL: base,
+  VERIFY_URL: base,
+  SMTP_URL: url("smtp", "smtps"),
+  // biome-ignore lint/suspicious/noThenProperty: Joi's word
+  MAIL_FROM: sender.when("SMTP_URL", { is: Joi.exist(), then: Joi.required() }),
+  REQUIRE_VERIFIED_EMAIL: Joi.string().valid("on", "off").default("off"),
   TRUST_PROXY: Joi.number().integer().min(0).max(10).default(0),
   EXTRA_ROUTES: list.default([]),
   CONTENT_SERVICES: list.default(["tasks"]),

@@ -4,6 +4,7 @@ import { SCOPES } from "../lib/passport.ts";
 import { openDatabase } from "../mixins/database.ts";
 import { createClient } from "../services/auth/clients.logic.ts";
 import { createClientRepository } from "../services/auth/clients.repository.ts";
+import { useRunningDatabase } from "./embedded/running.ts";
 
 const USAGE = `Usage: npm run client -- add <name> --scopes ${SCOPES.join(",")} [--for-users] | list | remove <name>
   add     makes a credential for a service that has no signed-in person at hand, and shows its secret this once;
@@ -27,6 +28,7 @@ if (!valid) {
   process.exit(2);
 }
 
+useRunningDatabase();
 const { AUTH_DATABASE_URL } = loadEnv("AUTH_DATABASE_URL");
 const database = openDatabase(AUTH_DATABASE_URL);
 const clients = createClientRepository(database);

@@ -2,6 +2,7 @@ import { loadEnv } from "../config/env.ts";
 import { openDatabase } from "../mixins/database.ts";
 import { createSigningKey, resealKey } from "../services/auth/keys.logic.ts";
 import { createKeyRepository } from "../services/auth/keys.repository.ts";
+import { useRunningDatabase } from "./embedded/running.ts";
 
 const USAGE = `Usage: npm run keys -- rotate | reseal
   rotate  signs with a new key from now on; the old one verifies until its last token is gone
@@ -16,6 +17,7 @@ if ((command !== "rotate" && command !== "reseal") || (command === "reseal" && !
   process.exit(2);
 }
 
+useRunningDatabase();
 const env = loadEnv("AUTH_DATABASE_URL", "AUTH_SECRET");
 const database = openDatabase(env.AUTH_DATABASE_URL);
 const keys = createKeyRepository(database);

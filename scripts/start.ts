@@ -5,6 +5,7 @@ import { lockDataFolder, openDataFolder } from "./embedded/data-folder.ts";
 import { startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
 import { requireFreePorts } from "./embedded/ports.ts";
 import { explain } from "./embedded/refusal.ts";
+import { noteRunning } from "./embedded/running.ts";
 import { authSecret } from "./embedded/secrets.ts";
 import { onParentGone } from "./parent.ts";
 
@@ -29,16 +30,22 @@ export const started = start().catch((error: unknown) => {
 });
 
 async function start(): Promise<ServiceBroker | undefined> {
-  const dataFolder = openDataFolder(env.DATA_DIR);
   const ownDatabase = env.AUTH_DATABASE_URL !== undefined && env.TASKS_DATABASE_URL !== undefined;
+  const needsFolder = !ownDatabase || env.AUTH_SECRET === undefined; // a container may have nowhere to write
+  const dataFolder = needsFolder ? openDataFolder(env.DATA_DIR) : env.DATA_DIR;
   if (!ownDatabase) {
     // Said before a word about ports: the usual reason for a taken port is a Taskmesh that already runs here.
     (await lockDataFolder(dataFolder)).release();
   }
   await requireFreePorts(env.HOST, { PORT: env.PORT, OPS_PORT: env.OPS_PORT });
-  process.env.AUTH_SECRET = env.AUTH_SECRET ?? authSecret(dataFolder);
-  const data = ownDatabase ? "Data is kept in the database of DATABASE_URL" : await startDatabase(dataFolder);
+  const place = ownDatabase ? dataFolder : await startDatabase(dataFolder);
   if (stopping) return;
+  const secret = env.AUTH_SECRET ?? authSecret(place); // beside the data, which it opens
+  process.env.AUTH_SECRET = secret;
+  const { DATABASE_URL } = process.env;
+  if (!ownDatabase && DATABASE_URL) {
+    running.push(noteRunning(dataFolder, { databaseUrl: DATABASE_URL, authSecret: secret }));
+  }
 
   // Imported only now: these read the settings that were completed above.
   const { migrateUp } = await import("../mixins/migrations.ts");
@@ -51,10 +58,13 @@ async function start(): Promise<ServiceBroker | undefined> {
 
   const url = `http://${publicHost(env.HOST)}:${env.PORT}`;
   console.log(`Taskmesh is ready: ${url}  (docs: ${url}/docs)`);
-  console.log(`${data}. Ctrl-C stops everything.`);
+  console.log(
+    `Data is kept in ${ownDatabase ? "the database of DATABASE_URL" : place}. Ctrl-C stops everything.`,
+  );
   return node.broker;
 }
 
+/** Resolves to the folder that holds the data. */
 async function startDatabase(dataFolder: string): Promise<string> {
   const postgres = await startEmbeddedPostgres({
     dataDir: dataFolder,
@@ -67,7 +77,7 @@ async function startDatabase(dataFolder: string): Promise<string> {
     if (!stopping)
       fail(`PostgreSQL ended on its own, so Taskmesh stops. Its last words:${postgres.lastWords()}`);
   });
-  return `Data is kept in ${postgres.folder}/postgres (PostgreSQL on port ${postgres.port})`;
+  return postgres.folder;
 }
 
 function fail(message: string): void {

@@ -1,6 +1,7 @@
 import { loadEnv } from "../config/env.ts";
 import { openDatabase } from "../mixins/database.ts";
 import { createUserRepository } from "../services/auth/users.repository.ts";
+import { useRunningDatabase } from "./embedded/running.ts";
 
 const USAGE = `Usage: npm run user -- promote <email>
   Makes the account with this address an administrator: the first one, who can promote others by the API.`;
@@ -11,6 +12,7 @@ if (command !== "promote" || !email) {
   process.exit(2);
 }
 
+useRunningDatabase();
 const { AUTH_DATABASE_URL } = loadEnv("AUTH_DATABASE_URL");
 const database = openDatabase(AUTH_DATABASE_URL);
 const users = createUserRepository(database);

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { parse } from "yaml";
-import { parseEnv, settingNames } from "../config/env.ts";
+import { busService, parseEnv, settingNames } from "../config/env.ts";
 import { ownPostgres } from "../scripts/services/postgres.ts";
 import { makeScratchFolder } from "../scripts/services/scratch-folder.ts";
 import { openFirst, type TestServer } from "../scripts/services/source.ts";
@@ -28,8 +29,10 @@ const containers: Record<string, Container> = parse(text, { merge: true }).servi
 const dockerfile = readFileSync("Dockerfile", "utf8");
 const example = readFileSync("deploy/compose/.env.example", "utf8");
 
+const busPasswords = ["RABBITMQ_API_PASSWORD", "RABBITMQ_AUTH_PASSWORD", "RABBITMQ_TASKS_PASSWORD"];
+
 const all = Object.entries(containers);
-const longRunning = all.filter(([name]) => name !== "migrate");
+const longRunning = all.filter(([name]) => name !== "migrate" && name !== "bus-users");
 const ours = all.filter(([, { build }]) => build !== undefined);
 
 describe("the compose file", () => {
@@ -64,11 +67,53 @@ describe("the compose file", () => {
     );
     expect(given).toEqual({
       migrate: ["AUTH_DATABASE_URL", "TASKS_DATABASE_URL"],
-      auth: ["AMQP_URL", "AUTH_DATABASE_URL", "AUTH_SECRET"],
-      tasks: ["AMQP_URL", "TASKS_DATABASE_URL"],
-      api: ["AMQP_URL", "CORS_ORIGINS", "PORT", "TRUST_PROXY"],
+      "bus-users": busPasswords,
+      auth: ["AMQP_URL", "AUTH_DATABASE_URL", "AUTH_SECRET", "BUS_USERS"],
+      tasks: ["AMQP_URL", "BUS_USERS", "TASKS_DATABASE_URL"],
+      api: ["AMQP_URL", "BUS_USERS", "CORS_ORIGINS", "PORT", "TRUST_PROXY"],
     });
-    for (const name of Object.values(given).flat()) expect(settingNames).toContain(name);
+    const { "bus-users": _ofAScript, ...ofServices } = given;
+    for (const name of Object.values(ofServices).flat()) expect(settingNames).toContain(name);
+  });
+
+  test("line 30: has a RabbitMQ user for each service, whose name its nodes have, and no other", () => {
+    const users = ["auth", "tasks", "api"].map((service) => {
+      const { AMQP_URL = "", ...settings } = containers[service]?.environment ?? {};
+      expect(AMQP_URL).toBe(
+        `amqp://taskmesh-${service}:\${RABBITMQ_${service.toUpperCase()}_PASSWORD}@rabbitmq:5672`,
+      );
+      const { env } = Object.assign(
+        { env: null },
+        parseEnv({ AMQP_URL: fillIn(AMQP_URL), BUS_USERS: settings.BUS_USERS }),
+      );
+      expect(env && busService(env)).toBe(service);
+      return service;
+    });
+    expect(parse(text, { merge: true }).services["bus-users"].command).toEqual(users);
+    expect(containers.rabbitmq?.environment).toEqual({ RABBITMQ_CONFIG_FILE: "/bus/rabbitmq.conf" });
+  });
+
+  test("line 30: makes RabbitMQ's users of what is in .env, and none of a short, missing or default password", async () => {
+    const run = (passwords: Record<string, string>) =>
+      promisify(execFile)(process.execPath, ["scripts/rabbitmq.ts", "auth", "tasks", "api"], {
+        env: { PATH: process.env.PATH, ...passwords },
+      });
+    const password = randomBytes(16).toString("hex");
+    const good = Object.fromEntries(busPasswords.map((name) => [name, password]));
+    const { stdout } = await run(good);
+    expect(stdout).not.toContain(password);
+    expect(JSON.parse(stdout).users.map(({ name }: { name: string }) => name)).toEqual([
+      "taskmesh-auth",
+      "taskmesh-tasks",
+      "taskmesh-api",
+    ]);
+    for (const bad of ["", "short", "change-me-change-me-please", "aaaaaaaaaaaaaaaaaaaaaaaa"]) {
+      await expect(run({ ...good, RABBITMQ_TASKS_PASSWORD: bad })).rejects.toMatchObject({
+        code: 1,
+        stdout: "",
+        stderr: expect.stringMatching(/RABBITMQ_TASKS_PASSWORD (must have|looks like)/),
+      });
+    }
   });
 
   test.each(ours)("gives %s settings that it accepts", (_name, { environment }) => {
@@ -89,7 +134,7 @@ describe("the compose file", () => {
       "AUTH_DATABASE_PASSWORD",
       "AUTH_SECRET",
       "POSTGRES_PASSWORD",
-      "RABBITMQ_PASSWORD",
+      ...busPasswords,
       "TASKS_DATABASE_PASSWORD",
     ]);
     for (const name of secrets) {

@@ -39,8 +39,9 @@ describe("when a service is gone", () => {
     const fresh = await start(name, ["scripts/service.ts", name], mesh.env);
     mesh.processes.splice(mesh.processes.indexOf(child(name)), 1, fresh);
     await ready(fresh.child, `${fresh.opsUrl}/health/ready`);
-    await ready(child("api").child, `${mesh.baseUrl}/health/ready`);
   }
+
+  const gatewayReady = () => ready(child("api").child, `${mesh.baseUrl}/health/ready`);
 
   test("tasks stopped: 503 for tasks, the account still works, nothing is ready", async () => {
     await stopProcess(child("tasks").child);
@@ -52,6 +53,7 @@ describe("when a service is gone", () => {
     expect((await fetch(`${child("api").opsUrl}/health/ready`)).status).toBe(503);
     expect((await fetch(`${child("api").opsUrl}/health/live`)).status).toBe(200);
     await replace("tasks");
+    await gatewayReady();
     expect((await person.http.get("/tasks")).status).toBe(200);
   });
 
@@ -60,6 +62,7 @@ describe("when a service is gone", () => {
     await expectUnavailable("/tasks", person.tokens.accessToken);
     await expectUnavailable("/auth/me", person.tokens.accessToken);
     await replace("auth");
+    await gatewayReady();
     // The killed node gets its share of the calls until its heartbeat is missed; from then on all succeed.
     let succeeded = 0;
     for (const deadline = Date.now() + MISSED_WITHIN; succeeded < 4 && Date.now() < deadline; ) {

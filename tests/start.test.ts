@@ -70,7 +70,7 @@ describe("npm start", () => {
     test("has said where it listens and where the data is, and is ready by then", async () => {
       const url = running.baseUrl.replace("127.0.0.1", "localhost");
       expect(running.output()).toContain(`Taskmesh is ready: ${url}  (docs: ${url}/docs)`);
-      expect(running.output()).toContain(`Data is kept in ${join(folder, "postgres")}`);
+      expect(running.output()).toContain(`Data is kept in ${folder}.`);
       expect((await fetch(`${running.opsUrl}/health/ready`)).status).toBe(200);
     });
 
@@ -153,13 +153,17 @@ describe("npm start", () => {
     await gone(pids);
   });
 
-  test("with DATABASE_URL uses that database and makes only a secret", async () => {
+  test("with DATABASE_URL makes only a secret, and with AUTH_SECRET too needs no folder", async () => {
     const database = await createDatabase();
     const other = makeDataFolder();
     const start = await startReady(other, { env: { DATABASE_URL: database.url } });
     expect(await buildPerson(start)).toHaveProperty("user.id");
     expect(readdirSync(other)).toEqual(["auth-secret"]);
     expect(await stopped(start)).toBe(0);
+
+    const AUTH_SECRET = readFileSync(join(other, "auth-secret"), "utf8").trim();
+    const nowhere = await startReady("/sys/taskmesh", { env: { DATABASE_URL: database.url, AUTH_SECRET } });
+    expect(await stopped(nowhere)).toBe(0);
     await database.drop();
   });
 });
@@ -194,9 +198,10 @@ describe("the very first start", () => {
     const folder = makeDataFolder(0o700);
     const start = await startReady(folder);
     const place = dataPlace(start.output());
-    removeLater(join(place, ".."));
-    expect(place).toMatch(isRoot ? /^\/var\/lib\/taskmesh\/\w{12}\/postgres$/ : join(folder, "postgres"));
-    expect(statSync(place).mode & 0o777).toBe(0o700);
+    removeLater(place);
+    expect(place).toMatch(isRoot ? /^\/var\/lib\/taskmesh\/\w{12}$/ : folder);
+    expect(readdirSync(place)).toEqual(expect.arrayContaining(["auth-secret", "postgres"]));
+    expect(statSync(join(place, "postgres")).mode & 0o777).toBe(0o700);
     expect(await stopped(start)).toBe(0);
   });
 
@@ -205,7 +210,7 @@ describe("the very first start", () => {
     if (plainUser) chownSync(folder, plainUser.uid, plainUser.gid);
     const start = await startReady(folder, plainUser ? { user: plainUser } : {});
     expect(await buildPerson(start)).toHaveProperty("user.id");
-    expect(statSync(dataPlace(start.output())).uid).not.toBe(0);
+    expect(statSync(join(dataPlace(start.output()), "postgres")).uid).not.toBe(0);
     if (plainUser) expect(statSync(join(folder, "auth-secret")).uid).toBe(plainUser.uid);
     expect(await stopped(start)).toBe(0);
   });

@@ -33,7 +33,7 @@ export async function createCluster(
   cluster: string,
   home: ServerHome,
   { initdb }: Binaries,
-  options: { durable: boolean; logFile: string },
+  { durable, logFile }: { durable: boolean; logFile: string },
 ): Promise<void> {
   for (const name of readdirSync(home.folder)) {
     if (name.startsWith("postgres.new-")) remove(join(home.folder, name));
@@ -43,24 +43,15 @@ export async function createCluster(
   makeSecret(passwordFile, home.user);
   mkdirSync(draft, { mode: 0o700 });
   if (home.user) chownSync(draft, home.user.uid, home.user.gid);
-  const args = [
-    "-D",
-    draft,
-    "-U",
-    "postgres",
-    "-A",
-    "scram-sha-256",
-    `--pwfile=${passwordFile}`,
-    "-E",
-    "UTF8",
-  ];
-  const locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"];
-  const sync = options.durable ? [] : ["--no-sync"];
-  const code = await startTied(initdb, [...args, ...locale, ...sync], { ...options, user: home.user }).ended;
+  const access = ["-U", "postgres", "-A", "scram-sha-256", `--pwfile=${passwordFile}`];
+  const text = ["-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
+  const sync = durable ? [] : ["--no-sync"];
+  const args = ["-D", draft, ...access, ...text, ...sync, "--no-instructions"];
+  const code = await startTied(initdb, args, { user: home.user, endBy: "kill", logFile }).ended;
   if (code !== 0) {
     remove(draft);
     remove(passwordFile);
-    throw explainInitdb(options.logFile, home.folder);
+    throw explainInitdb(logFile, home.folder);
   }
   renameSync(passwordFile, join(draft, PASSWORD_FILE));
   syncFolder(draft);
@@ -68,8 +59,7 @@ export async function createCluster(
   syncFolder(home.folder);
 }
 
-/** A killed initdb may be removing the same files at this moment, hence the retries. */
-const remove = (path: string): void => rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+const remove = (path: string): void => rmSync(path, { recursive: true, force: true });
 
 function explainInitdb(logFile: string, folder: string): unknown {
   const said = logTail(logFile);

@@ -56,7 +56,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const exited = server.ended.then(() => lock.release());
     const url = `postgres://postgres:${clusterPassword(cluster)}@127.0.0.1:${server.port}`;
     const stop = () => {
-      server.interrupt();
+      server.end();
       return exited;
     };
     try {

@@ -36,6 +36,7 @@ export async function startServer(
     const before = statusOf(cluster);
     const server = startTied(postgres, serverArgs(cluster, port, options), {
       user,
+      endBy: "interrupt",
       logFile: options.logFile,
     });
     const pid = await whenReady(cluster, before, server);
@@ -78,7 +79,7 @@ async function whenReady(cluster: string, before: string, server: TiedProcess): 
     if (status !== before && lines[7]?.trim() === "ready") return Number(lines[0]);
     await Promise.race([end, delay(20)]);
   }
-  server.interrupt();
+  server.end();
   await end;
   return undefined;
 }

@@ -4,28 +4,31 @@ import type { User } from "./server-user.ts";
 
 /**
  * The shell starts the command and a reader of our pipe. The pipe closes when we close it or die, by kill -9 as
- * well; the reader then interrupts the command, which for postgres is a fast shutdown and makes initdb remove
- * what it began. The shell ignores signals itself, so it always outlives the command and passes its exit code on.
+ * well; the reader then interrupts the command or kills the whole group. The shell ignores signals itself, so it
+ * outlives the command that it interrupts and passes its exit code on.
  */
 const WATCHER = `
 trap "" HUP INT QUIT TERM
+how=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- & command=$!
-( read -r end <&3; kill -INT $command ) 2>/dev/null & reader=$!
+( read -r end <&3; if [ $how = kill ]; then kill -KILL 0; else kill -INT $command; fi ) 2>/dev/null & reader=$!
 exec 3<&-
 wait $command; code=$?
 kill -KILL $reader 2>/dev/null
 exit $code`;
 
 export interface TiedProcess {
-  /** Interrupts the command. */
-  interrupt(): void;
+  /** Ends the command in the way it was started with. */
+  end(): void;
   /** Resolves to the command's exit code. */
   ended: Promise<number>;
 }
 
 interface TiedOptions {
   user?: User | undefined;
+  /** `interrupt` is a fast shutdown for postgres; `kill` leaves nothing running, and what was begun half done. */
+  endBy: "interrupt" | "kill";
   /** File that gets everything the command prints. */
   logFile: string;
 }
@@ -34,9 +37,13 @@ interface TiedOptions {
  * Starts a command that does not outlive this process and that a Ctrl-C in the terminal does not reach.
  * It gets none of this process's variables: they hold secrets, and PGDATA and its like would change what it does.
  */
-export function startTied(command: string, args: string[], { user, logFile }: TiedOptions): TiedProcess {
+export function startTied(
+  command: string,
+  args: string[],
+  { user, endBy, logFile }: TiedOptions,
+): TiedProcess {
   const log = openSync(logFile, "a", 0o600);
-  const shell: ChildProcess = spawn("/bin/sh", ["-c", WATCHER, "taskmesh-watcher", command, ...args], {
+  const shell: ChildProcess = spawn("/bin/sh", ["-c", WATCHER, "taskmesh-watcher", endBy, command, ...args], {
     ...user,
     cwd: "/",
     detached: true,
@@ -44,16 +51,16 @@ export function startTied(command: string, args: string[], { user, logFile }: Ti
     stdio: ["pipe", log, log],
   });
   closeSync(log);
-  const interrupt = () => shell.stdin?.destroy();
+  const end = () => shell.stdin?.destroy();
   shell.stdin?.on("error", () => {}); // the shell may be gone first
   const ended = new Promise<number>((resolve, reject) => {
     shell.once("error", reject);
     shell.once("exit", (code) => {
-      interrupt(); // when the shell itself was killed the command still runs
+      end(); // when the shell itself was killed the command still runs
       resolve(code ?? 1);
     });
   });
-  return { interrupt, ended };
+  return { end, ended };
 }
 
 /** Puts the log of the last run aside, so that a log holds one run and there are never more than two. */

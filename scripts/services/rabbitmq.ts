@@ -37,15 +37,28 @@ const runningRabbitMq = ({ run }: OpenOptions): Source => ({
   open: async () => ((await isListening(5672)) ? useRunning(LOCAL_URL, run) : null),
 });
 
+/** Who may use a RabbitMQ that is started. */
+interface Users {
+  /** `user:password` of one of them. */
+  credentials: string;
+  /** RabbitMQ's definitions, loaded at its first start instead of making `guest`. */
+  definitions?: string;
+}
+
+const GUEST: Users = { credentials: "guest:guest" };
+
 /** The ways to a RabbitMQ that only this run uses. */
-export function ownRabbitMq({ directory, log }: OpenOptions): Source[] {
+export function ownRabbitMq(
+  { directory, log }: Pick<OpenOptions, "directory" | "log">,
+  users: Users = GUEST,
+): Source[] {
   const installed = async (): Promise<TestServer | null> => {
     const program = findProgram("rabbitmq-server");
-    return program === null ? null : startRabbitMq({ program, directory });
+    return program === null ? null : startRabbitMq({ program, directory, users });
   };
   return [
     { name: "installed rabbitmq-server", open: installed },
-    { name: "Docker", open: startInDocker },
+    { name: "Docker", open: () => startInDocker(users) },
     { name: "Homebrew", open: async () => ((await brewInstall("rabbitmq")) ? installed() : null) },
     {
       name: "distribution package",
@@ -53,7 +66,7 @@ export function ownRabbitMq({ directory, log }: OpenOptions): Source[] {
         const unpacked = await unpackPackage("rabbitmq-server", log);
         if (unpacked === null) return null;
         const program = join(unpacked.root, "usr/lib/rabbitmq/bin/rabbitmq-server");
-        return startRabbitMq({ program, directory, env: unpacked.env });
+        return startRabbitMq({ program, directory, users, env: unpacked.env });
       },
     },
   ];
@@ -77,13 +90,17 @@ async function useRunning(url: string, run: string): Promise<TestServer> {
 async function startRabbitMq(options: {
   program: string;
   directory: string;
+  users: Users;
   env?: NodeJS.ProcessEnv;
 }): Promise<TestServer> {
   const home = join(options.directory, "rabbitmq");
   const [port, distribution, nameServer] = [await freePort(), await freePort(), await freePort()];
   mkdirSync(home, { recursive: true });
   writeFileSync(join(home, "enabled_plugins"), "[].\n");
-  writeFileSync(join(home, "rabbitmq.conf"), config(port));
+  const { credentials, definitions } = options.users;
+  const file = join(home, "definitions.json");
+  if (definitions !== undefined) writeFileSync(file, definitions);
+  writeFileSync(join(home, "rabbitmq.conf"), config(port, definitions && file));
   const log = openSync(join(home, "log"), "a");
   const server = spawnOwned(["/bin/sh", "-c", LAUNCH, "rabbitmq", options.program], ["ignore", log, log], {
     cwd: home,
@@ -109,7 +126,7 @@ async function startRabbitMq(options: {
   });
   closeSync(log);
   return whenAnswering({
-    url: `amqp://guest:guest@127.0.0.1:${port}`,
+    url: `amqp://${credentials}@127.0.0.1:${port}`,
     where: `its own on port ${port}`,
     ask: askRabbitMq,
     exited: server.exited,
@@ -129,21 +146,25 @@ const LAUNCH = `ulimit -n 65536 2>/dev/null
 command -v epmd >/dev/null && epmd &
 exec "$1"`;
 
-const config = (port: number) => `
+const config = (port: number, definitions: string | undefined) => `
+${definitions === undefined ? "" : `load_definitions = ${definitions}`}
 listeners.tcp.1 = 127.0.0.1:${port}
 disk_free_limit.absolute = 1MB
 log.console.level = warning
 `;
 
-async function startInDocker(): Promise<TestServer | null> {
+async function startInDocker({ credentials, definitions }: Users): Promise<TestServer | null> {
+  const load = `echo "$DEFINITIONS" >/tmp/definitions.json
+    echo load_definitions=/tmp/definitions.json >/etc/rabbitmq/conf.d/90-definitions.conf`;
   const container = await startContainer({
     image: "rabbitmq:4-alpine",
-    command: "docker-entrypoint.sh rabbitmq-server",
+    command: `{ ${definitions === undefined ? ":" : load}; docker-entrypoint.sh rabbitmq-server; }`,
+    env: { DEFINITIONS: definitions ?? "" },
     port: 5672,
   });
   return (
     container &&
-    whenAnswering({ ...container, url: `amqp://guest:guest@127.0.0.1:${container.port}`, ask: askRabbitMq })
+    whenAnswering({ ...container, url: `amqp://${credentials}@127.0.0.1:${container.port}`, ask: askRabbitMq })
   );
 }
 

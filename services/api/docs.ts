@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { problems } from "../../lib/errors.ts";
+import { content as contentOf } from "./content.ts";
 import type { Handler } from "./handler.ts";
 import { help, problemCodes } from "./problem-help.ts";
 
@@ -9,37 +10,12 @@ import { help, problemCodes } from "./problem-help.ts";
 const CONTENT_SECURITY_POLICY =
   "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/** Seconds. Long enough for a visit; after a new version, nobody looks at the old page for long. */
-const MAX_AGE = 300;
-
-const TYPES = {
-  html: "text/html; charset=utf-8",
-  js: "text/javascript; charset=utf-8",
-  css: "text/css; charset=utf-8",
-  svg: "image/svg+xml",
-  json: "application/json; charset=utf-8",
-};
-
-/** Answers with what is known from the start. */
-function content(type: keyof typeof TYPES, body: Buffer | string): Handler {
-  const bytes = Buffer.from(body);
-  const headers = {
-    "Content-Type": TYPES[type],
-    "Content-Length": bytes.length,
-    "Cache-Control": `public, max-age=${MAX_AGE}`,
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-  };
-  return async (request, response) => {
-    response.writeHead(200, headers);
-    response.end(request.method === "HEAD" ? undefined : bytes);
-  };
-}
+const content = (type: Parameters<typeof contentOf>[0], body: Buffer | string): Handler =>
+  contentOf(type, body, CONTENT_SECURITY_POLICY);
 
 const own = (name: string): Buffer => readFileSync(join(import.meta.dirname, name));
 
 const require = createRequire(import.meta.url);
-const swagger = (name: string): Buffer => readFileSync(require.resolve(`swagger-ui-dist/${name}`));
 
 /** One section a code, by the anchor that the `type` of problem documents leads to. */
 const problemSections = problemCodes.map(
@@ -61,6 +37,12 @@ export const docs: { path: string; handler: Handler }[] = [
   { path: "/docs/init.js", handler: content("js", own("docs/init.js")) },
   { path: "/docs/style.css", handler: content("css", own("docs/style.css")) },
   { path: "/docs/icon.svg", handler: content("svg", own("docs/icon.svg")) },
-  { path: "/docs/swagger-ui.css", handler: content("css", swagger("swagger-ui.css")) },
-  { path: "/docs/swagger-ui-bundle.js", handler: content("js", swagger("swagger-ui-bundle.js")) },
+  {
+    path: "/docs/swagger-ui.css",
+    handler: content("css", readFileSync(require.resolve("swagger-ui-dist/swagger-ui.css"))),
+  },
+  {
+    path: "/docs/swagger-ui-bundle.js",
+    handler: content("js", readFileSync(require.resolve("swagger-ui-dist/swagger-ui-bundle.js"))),
+  },
 ];

@@ -1,3 +1,4 @@
+import { accountPages } from "./account-pages.ts";
 import { docs } from "./docs.ts";
 import type { Handler } from "./handler.ts";
 
@@ -36,4 +37,5 @@ export const pages: Page[] = [
   { path: "/health/live", handler: live },
   { path: "/health/ready", handler: ready },
   ...docs,
+  ...accountPages,
 ];

@@ -63,7 +63,8 @@ export const help: Record<ProblemCode, Help> = {
     path: "/auth/refresh",
   },
   invalid_client: {
-    advice: "Of a service, on the bus: its name or its secret is wrong. <code>npm run client</code> makes a new one.",
+    advice:
+      "Of a service, on the bus: its name or its secret is wrong. <code>npm run client</code> makes a new one.",
     detail: "There is no such client, or its secret is another.",
     path: "/auth/me",
   },
@@ -71,6 +72,13 @@ export const help: Record<ProblemCode, Help> = {
     advice: "Ask the person for their current password again. You are still signed in.",
     detail: "The password is wrong.",
     path: "/auth/me",
+  },
+  email_not_verified: {
+    advice:
+      "The password was right, but this installation asks for a verified address first. A mail with a new link is on " +
+      "its way: open it, then sign in again.",
+    detail: "Please open the link that was mailed to this address, then sign in again.",
+    path: "/auth/login",
   },
   forbidden: {
     advice: "Your account is not allowed to do this. Another access token of the same person won’t help.",
@@ -112,6 +120,13 @@ export const help: Record<ProblemCode, Help> = {
       "mistake never goes unnoticed.",
     detail: '"title" is required. "prioritty" is not allowed: did you mean "priority"?',
     path: "/tasks",
+  },
+  invalid_mailed_token: {
+    advice:
+      "A mailed link works once, for 30 minutes (password) or 24 hours (e-mail address). Ask for another by " +
+      "<code>POST /auth/password/forgot</code>.",
+    detail: "The link has been used, has expired or was never one.",
+    path: "/auth/password/reset",
   },
   insufficient_scope: {
     advice: "The API token was made with other scopes. <code>detail</code> names the one that is missing.",

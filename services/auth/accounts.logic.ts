@@ -6,6 +6,7 @@ import type { User } from "./auth.schema.ts";
 import type { Eraser } from "./erasures.logic.ts";
 import type { ErasureRepository } from "./erasures.repository.ts";
 import type { Passwords } from "./passwords.logic.ts";
+import { requestMail } from "./recovery.logic.ts";
 import type { SessionRepository } from "./sessions.repository.ts";
 import type { Throttle } from "./throttle.logic.ts";
 import type { UserRepository, UserRow } from "./users.repository.ts";
@@ -17,6 +18,8 @@ interface AccountOptions {
   eraser: Eraser;
   passwords: Passwords;
   throttle: Throttle;
+  /** Tells the outbox that there is something in it. */
+  wakeOutbox: () => void;
   audit: Audit;
   clock: () => number;
 }
@@ -38,11 +41,16 @@ const accountGone = () => problem("invalid_token", "The account does not exist a
 
 /** Creating, changing and deleting accounts. */
 export function createAccountLogic(options: AccountOptions) {
-  const { users, sessions, erasures, eraser, passwords, throttle, audit, clock } = options;
+  const { users, sessions, erasures, eraser, passwords, throttle, wakeOutbox, audit, clock } = options;
 
   return {
-    /** @throws email_taken */
+    /**
+     * Also mails a link that verifies the address.
+     *
+     * @throws email_taken
+     */
     async register(input: { email: string; password: string; name: string }, client: Client): Promise<User> {
+      const now = new Date(clock());
       const user: UserRow = {
         id: uuidv7(),
         email: input.email,
@@ -53,11 +61,12 @@ export function createAccountLogic(options: AccountOptions) {
         locale: "en",
         emailVerified: false,
         disabledAt: null,
-        createdAt: new Date(clock()),
+        createdAt: now,
       };
-      if (!(await users.insert(user))) {
+      if (!(await users.insert(user, requestMail("verify_email", user.email, client, now)))) {
         throw problem("email_taken", "There is an account with this e-mail address already.");
       }
+      wakeOutbox();
       await audit({ event: "register", result: "success", userId: user.id, client });
       return toUserView(user);
     },

@@ -116,6 +116,9 @@ const password = text().max(1024).example("correct horse battery staple").meta({
 const name = text().trim().max(100).allow("").example("Ada Lovelace");
 const token = Joi.string().max(4096).example("tmr_AZx1kqZ8dUe3…");
 
+/** What follows `#token=` in a mailed link. */
+const mailedToken = Joi.string().max(256).example("tmm_AZx1kqZ8dUe3…");
+
 const userFields = {
   id: uuid().required().example("01a202a9-7840-7b21-8f3e-6c5d4b3a2918"),
   email: Joi.string().required().example("ada@example.com"),
@@ -226,7 +229,7 @@ export const authActions = {
       password: password.required(),
     }).meta({ title: "Credentials" }),
     result: signedIn,
-    errors: ["invalid_credentials", "too_many_attempts", "overloaded"],
+    errors: ["invalid_credentials", "email_not_verified", "too_many_attempts", "overloaded"],
   },
   refresh: {
     summary: "Exchange a refresh token for new tokens",
@@ -242,6 +245,7 @@ export const authActions = {
     description: "Its tokens are dead at once, everywhere.",
     params: noParams,
     result: nothing,
+    errors: ["forbidden"],
   },
   verify: {
     summary: "Who an access token belongs to, with a passport to call other services",
@@ -295,6 +299,38 @@ export const authActions = {
     }).meta({ title: "PasswordChange" }),
     result: nothing,
     errors: ["wrong_password", "too_many_attempts", "overloaded"],
+  },
+  forgotPassword: {
+    summary: "Ask for a link to a new password",
+    description:
+      "A mail goes out if there is an account with this address, unless it got several within the hour; the answer " +
+      "is the same in any case.",
+    params: Joi.object<{ email: string }, true>({ email: email.required() }).meta({ title: "EmailAddress" }),
+    result: Joi.object<{ detail: string }, true>({
+      detail: Joi.string()
+        .required()
+        .example("If there is an account with this address, a mail is on its way to it."),
+    }).meta({ title: "Accepted" }),
+  },
+  resetPassword: {
+    summary: "Set a new password with a mailed token",
+    description:
+      "The token works once, within 30 minutes. Every session ends, and the e-mail address counts as verified.",
+    params: Joi.object<{ token: string; newPassword: string }, true>({
+      token: mailedToken.required(),
+      newPassword: newPassword.required(),
+    }).meta({ title: "PasswordReset" }),
+    result: nothing,
+    errors: ["invalid_mailed_token", "overloaded"],
+  },
+  verifyEmail: {
+    summary: "Verify the e-mail address with a mailed token",
+    description: "The token works once, within 24 hours.",
+    params: Joi.object<{ token: string }, true>({ token: mailedToken.required() }).meta({
+      title: "EmailVerification",
+    }),
+    result: nothing,
+    errors: ["invalid_mailed_token"],
   },
   listSessions: {
     summary: "List where you are signed in",

@@ -17,10 +17,17 @@ import { createClientRepository } from "./clients.repository.ts";
 import { createEraser } from "./erasures.logic.ts";
 import { createErasureRepository } from "./erasures.repository.ts";
 import { createHashQueue, maxWaitingFor } from "./hash-queue.logic.ts";
+import { yieldToEventLoops } from "./hash-threads.ts";
 import { createIdentityLogic } from "./identities.logic.ts";
 import { createKeyring } from "./keys.logic.ts";
 import { createKeyRepository } from "./keys.repository.ts";
+import { createMailedTokens } from "./mailed-tokens.logic.ts";
+import { createMailedTokenRepository } from "./mailed-tokens.repository.ts";
+import { createLogMailer, createSmtpMailer, withoutTokens } from "./mailer.ts";
+import { createMailRepository } from "./mails.repository.ts";
+import { createOutbox } from "./outbox.logic.ts";
 import { createPasswords } from "./passwords.logic.ts";
+import { createRecoveryLogic } from "./recovery.logic.ts";
 import { createSessionLogic } from "./sessions.logic.ts";
 import { createSessionRepository } from "./sessions.repository.ts";
 import { createThrottle, unthrottled } from "./throttle.logic.ts";
@@ -54,6 +61,7 @@ const passwords = createPasswords({
   queue: createHashQueue({
     running: HASHES_AT_ONCE,
     waiting: maxWaitingFor(env.BCRYPT_COST, HASHES_AT_ONCE),
+    clock,
   }),
 });
 
@@ -92,12 +100,57 @@ const eraser = createEraser({
   clock,
 });
 
-const accounts = createAccountLogic({ users, sessions, erasures, eraser, passwords, throttle, audit, clock });
+/** Mails of one kind that a person gets in an hour. */
+const HOURLY_MAILS = 3;
+/** Of its own: a mail on its way holds a connection. */
+const outboxDatabase = openDatabase(env.AUTH_DATABASE_URL, { max: 2 });
+const publicUrl = env.PUBLIC_URL ?? `http://localhost:${env.PORT}`;
+const mailedTokens = createMailedTokens(env.AUTH_SECRET);
+const outbox = createOutbox({
+  mails: createMailRepository(outboxDatabase),
+  mailedTokens,
+  send:
+    env.SMTP_URL && env.MAIL_FROM
+      ? createSmtpMailer({ url: env.SMTP_URL, from: env.MAIL_FROM })
+      : createLogMailer((mail, subject) => logger.info(mail, subject)),
+  pages: {
+    reset_password: env.RESET_URL ?? `${publicUrl}/account/reset`,
+    verify_email: env.VERIFY_URL ?? `${publicUrl}/account/verify`,
+  },
+  hourlyLimit: env.RATE_LIMIT === "off" ? Number.POSITIVE_INFINITY : HOURLY_MAILS,
+  audit,
+  onError: (error, attempts) =>
+    logger.warn({ reason: withoutTokens(error), attempts }, "mail could not be sent and is tried again"),
+  clock,
+});
+const recovery = createRecoveryLogic({
+  mails: createMailRepository(database),
+  tokens: createMailedTokenRepository(database),
+  mailedTokens,
+  passwords,
+  audit,
+  wake: outbox.wake,
+  clock,
+});
+
+const accounts = createAccountLogic({
+  users,
+  sessions,
+  erasures,
+  eraser,
+  passwords,
+  throttle,
+  wakeOutbox: outbox.wake,
+  audit,
+  clock,
+});
 const signIns = createSessionLogic({
   users,
   sessions,
   passwords,
   throttle,
+  recovery,
+  requireVerifiedEmail: env.REQUIRE_VERIFIED_EMAIL === "on",
   accessTokens,
   audit,
   secret: env.AUTH_SECRET,
@@ -145,6 +198,16 @@ const authService: ServiceSchema = {
       accounts.changePassword(caller, params),
     ),
 
+    forgotPassword: openAction(authActions.forgotPassword, (params, client) =>
+      recovery.forgotPassword(params, client),
+    ),
+    resetPassword: openAction(authActions.resetPassword, (params, client) =>
+      recovery.resetPassword(params, client),
+    ),
+    verifyEmail: openAction(authActions.verifyEmail, (params, client) =>
+      recovery.verifyEmail(params, client),
+    ),
+
     listSessions: action(authActions.listSessions, (_, caller) => signIns.list(caller)),
     endSession: action(authActions.endSession, ({ id }, caller) => signIns.end(caller, id)),
     endOtherSessions: action(authActions.endOtherSessions, (_, caller) => signIns.endOthers(caller)),
@@ -173,12 +236,18 @@ const authService: ServiceSchema = {
   async started() {
     await keyring.open();
     passwords.expectCost(await users.findHighestHashCost());
+    yieldToEventLoops();
     throttleSweep = setInterval(() => {
       throttle
         .sweep()
         .catch((error: unknown) => logger.warn({ err: error }, "old throttles could not be removed"));
     }, THROTTLE_SWEEP_INTERVAL);
     await changes.start();
+    if (env.AMQP_URL && !env.SMTP_URL)
+      logger.warn("SMTP_URL is not set: links to new passwords go to the log, and to nobody's mailbox");
+    if (env.SMTP_URL && !env.PUBLIC_URL && !(env.RESET_URL && env.VERIFY_URL))
+      logger.warn(`PUBLIC_URL is not set: links in mails begin with ${publicUrl}`);
+    outbox.start();
     sweeping = setInterval(() => {
       eraser.sweep().catch((error: unknown) => logger.warn({ err: error }, "erasures wait for the database"));
     }, ERASURE_INTERVAL);
@@ -188,6 +257,8 @@ const authService: ServiceSchema = {
     clearInterval(sweeping);
     clearInterval(throttleSweep);
     await changes.close();
+    await outbox.stop();
+    await outboxDatabase.close();
   },
 };
 

@@ -2,6 +2,9 @@ import { createHashQueue, maxWaitingFor } from "./hash-queue.logic.ts";
 
 const OVERLOADED = { code: 503, type: "overloaded", data: { retryAfter: 2 } };
 
+let now = 0;
+const clock = () => now;
+
 /** Work that ends when the test says so. */
 function buildWork() {
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -11,29 +14,46 @@ function buildWork() {
 
 describe("the queue of hashes", () => {
   it("runs so many at once, keeps so many waiting and refuses the next at once", async () => {
-    const queue = createHashQueue({ running: 2, waiting: 3 });
+    const queue = createHashQueue({ running: 2, waiting: 3, clock });
     const jobs = Array.from({ length: 5 }, buildWork);
-    const results = jobs.map(({ work }) => queue(work));
+    const results = jobs.map(({ work }) => queue.run(work));
     await new Promise(setImmediate);
 
     expect(jobs.map(({ work }) => work.mock.calls.length)).toEqual([1, 1, 0, 0, 0]);
-    await expect(queue(async () => "too many")).rejects.toMatchObject(OVERLOADED);
+    await expect(queue.run(async () => "too many")).rejects.toMatchObject(OVERLOADED);
+    expect(queue.assertRoom).toThrow("More people are signing in");
 
     for (const { finish } of jobs) finish();
     expect(await Promise.all(results)).toEqual(Array.from({ length: 5 }, () => "done"));
-    expect(await queue(async () => "free again")).toBe("free again");
+    expect(queue.assertRoom).not.toThrow();
+    expect(await queue.run(async () => "free again")).toBe("free again");
   });
 
   it("counts what was asked for in one go", async () => {
-    const queue = createHashQueue({ running: 1, waiting: 2 });
-    const settled = await Promise.allSettled(Array.from({ length: 10 }, () => queue(async () => "done")));
+    const queue = createHashQueue({ running: 1, waiting: 2, clock });
+    const settled = await Promise.allSettled(Array.from({ length: 10 }, () => queue.run(async () => "done")));
     expect(settled.filter(({ status }) => status === "fulfilled")).toHaveLength(3);
   });
 
+  it("does not begin what waited for longer than its caller does", async () => {
+    const queue = createHashQueue({ running: 1, waiting: 2, clock });
+    const [first, second, third] = [buildWork(), buildWork(), buildWork()];
+    const [one, two] = [queue.run(first.work), queue.run(second.work)];
+    await new Promise(setImmediate);
+    now += 2_000;
+    const three = queue.run(third.work);
+    now += 501;
+    for (const { finish } of [first, second, third]) finish();
+
+    const settled = await Promise.allSettled([one, two, three]);
+    expect(settled).toMatchObject([{ value: "done" }, { reason: OVERLOADED }, { value: "done" }]);
+    expect(second.work).not.toHaveBeenCalled();
+  });
+
   it("goes on after work that failed", async () => {
-    const queue = createHashQueue({ running: 1, waiting: 0 });
-    await expect(queue(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
-    expect(await queue(async () => "next")).toBe("next");
+    const queue = createHashQueue({ running: 1, waiting: 0, clock });
+    await expect(queue.run(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    expect(await queue.run(async () => "next")).toBe("next");
   });
 
   it.each([

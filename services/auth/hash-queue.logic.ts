@@ -3,6 +3,8 @@ import { problem } from "../../lib/errors.ts";
 
 /** Seconds a client is asked to wait: about what a full queue takes. */
 const RETRY_AFTER = 2;
+/** Milliseconds after which a hash is not begun any more: its caller gives up after 4 s. */
+const MAX_WAIT = 2_500;
 /** Hashes of cost 12, of some 0.2 s each, that may wait behind each running one. */
 const WAITING_AT_COST_12 = 8;
 
@@ -13,21 +15,40 @@ const WAITING_AT_COST_12 = 8;
 export const maxWaitingFor = (cost: number, running: number): number =>
   Math.max(1, Math.floor(running * WAITING_AT_COST_12 * 2 ** (12 - cost)));
 
-export type HashQueue = <T>(work: () => Promise<T>) => Promise<T>;
+export interface HashQueue {
+  /** Refuses what would be refused anyway, before anything is done for it. @throws overloaded */
+  assertRoom(): void;
+  /** @throws overloaded */
+  run<T>(work: () => Promise<T>): Promise<T>;
+}
+
+interface HashQueueOptions {
+  running: number;
+  waiting: number;
+  clock: () => number;
+}
 
 /**
- * Runs at most `running` hashes at once and lets at most `waiting` more wait; any beyond are refused at once.
- *
- * @throws overloaded
+ * Runs at most `running` hashes at once and lets at most `waiting` more wait; any beyond are refused at once, and
+ * those whose turn comes too late, then.
  */
-export function createHashQueue({ running, waiting }: { running: number; waiting: number }): HashQueue {
+export function createHashQueue({ running, waiting, clock }: HashQueueOptions): HashQueue {
   const limit = pLimit(running);
-  return async (work) => {
-    if (limit.activeCount + limit.pendingCount >= running + waiting) {
-      throw problem("overloaded", "More people are signing in than can be served.", {
-        retryAfter: RETRY_AFTER,
+  const assertRoom = (): void => {
+    if (limit.activeCount + limit.pendingCount >= running + waiting) throw overloaded();
+  };
+  return {
+    assertRoom,
+    async run(work) {
+      assertRoom();
+      const askedAt = clock();
+      return limit(() => {
+        if (clock() - askedAt > MAX_WAIT) throw overloaded();
+        return work();
       });
-    }
-    return limit(work);
+    },
   };
 }
+
+const overloaded = (): Error =>
+  problem("overloaded", "More people are signing in than can be served.", { retryAfter: RETRY_AFTER });

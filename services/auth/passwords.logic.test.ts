@@ -1,9 +1,11 @@
 import bcrypt from "bcrypt";
+import type { HashQueue } from "./hash-queue.logic.ts";
 import { createPasswords } from "./passwords.logic.ts";
 
 const COST = 4;
 const SEVENTY_TWO = "a".repeat(72);
-const passwords = createPasswords({ cost: COST, maxBytes: 72, queue: (work) => work() });
+const unbounded: HashQueue = { assertRoom: () => {}, run: (work) => work() };
+const passwords = createPasswords({ cost: COST, maxBytes: 72, queue: unbounded });
 
 afterEach(() => jest.restoreAllMocks());
 
@@ -45,6 +47,56 @@ describe("a password", () => {
       const rounds = compare.mock.calls.map(([, compared]) => bcrypt.getRounds(compared));
       expect([name, matches, rounds]).toEqual([name, name === "right", [COST]]);
     }
+  });
+
+  it("costs the same rounds together, whatever a hash was made at", async () => {
+    const dear = createPasswords({ cost: 6, maxBytes: 72, queue: unbounded });
+    const compare = jest.spyOn(bcrypt, "compare");
+    const roundsOf = async (stored: string | null): Promise<number> => {
+      compare.mockClear();
+      expect(await dear.matches("wrong", stored)).toBe(false);
+      return compare.mock.calls.reduce((sum, [, compared]) => sum + 2 ** bcrypt.getRounds(compared), 0);
+    };
+    const hashes = await Promise.all([4, 5, 6].map((cost) => bcrypt.hash("right", cost)));
+    for (const stored of [...hashes, null]) expect(await roundsOf(stored)).toBe(2 ** 6);
+
+    dear.expectCost(8);
+    for (const stored of [...hashes, null]) expect(await roundsOf(stored)).toBe(2 ** 8);
+    dear.expectCost(4);
+    expect(await roundsOf(null)).toBe(2 ** 8);
+  });
+
+  it("is right at any cost, and its hash is outdated at any other than the configured one", async () => {
+    for (const cost of [4, 5]) {
+      const hash = await bcrypt.hash("right", cost);
+      expect(await passwords.matches("right", hash)).toBe(true);
+      expect(passwords.isOutdated(hash)).toBe(cost !== COST);
+    }
+  });
+
+  it("that is weak is not chosen, and the field that it came in is told", async () => {
+    const choice = passwords.choose("taskmesh", { email: "ada@example.com", field: "newPassword" });
+    await expect(choice).rejects.toMatchObject({
+      code: 422,
+      data: { violations: [{ path: ["newPassword"], code: "contains_product_name" }] },
+    });
+    const hash = await passwords.choose("correct horse", { email: "ada@example.com", field: "password" });
+    expect(await passwords.matches("correct horse", hash)).toBe(true);
+  });
+
+  it("waits its turn, for one place, in the queue", async () => {
+    let places = 0;
+    const queue: HashQueue = {
+      ...unbounded,
+      run(work) {
+        places++;
+        return work();
+      },
+    };
+    const queued = createPasswords({ cost: COST, maxBytes: 72, queue });
+    await queued.hash("right");
+    await queued.matches("right", null);
+    expect(places).toBe(2);
   });
 
   it("is hashed with its own salt each time", async () => {

@@ -22,7 +22,7 @@ export function createPasswords({ cost, maxBytes, queue }: PasswordOptions) {
   /** What every comparison costs, whatever hash there is: as much as the dearest one, so that time tells nothing. */
   let comparisonCost = cost;
 
-  const hash = (password: string): Promise<string> => queue(() => bcrypt.hash(password, cost));
+  const hash = (password: string): Promise<string> => queue.run(() => bcrypt.hash(password, cost));
 
   /** A comparison at cost c, then one each at c, c + 1, …: as many rounds together as one at `comparisonCost`. */
   async function compare(password: string, against: string): Promise<boolean> {
@@ -37,6 +37,9 @@ export function createPasswords({ cost, maxBytes, queue }: PasswordOptions) {
     expectCost(stored: number): void {
       comparisonCost = Math.max(comparisonCost, stored);
     },
+
+    /** @throws overloaded when a hash would be refused now, before anything is done for it */
+    assertRoom: queue.assertRoom,
 
     hash,
 
@@ -55,7 +58,7 @@ export function createPasswords({ cost, maxBytes, queue }: PasswordOptions) {
     /** Whether this is the password; takes as long when there is no hash to compare with, or a cheaper one. */
     async matches(password: string, stored: string | null): Promise<boolean> {
       const readable = Buffer.byteLength(password) <= maxBytes;
-      const equal = await queue(() => compare(password, stored ?? nobodysHash(comparisonCost)));
+      const equal = await queue.run(() => compare(password, stored ?? nobodysHash(comparisonCost)));
       return equal && readable && stored !== null;
     },
 

@@ -6,6 +6,7 @@ import { toUserView } from "./accounts.logic.ts";
 import type { Audit, Client } from "./audit.logic.ts";
 import type { Session, SignedIn } from "./auth.schema.ts";
 import type { Passwords } from "./passwords.logic.ts";
+import type { RecoveryLogic } from "./recovery.logic.ts";
 import { createRefreshTokens, judgeRefresh } from "./refresh-tokens.logic.ts";
 import type { SessionRepository, SessionRow } from "./sessions.repository.ts";
 import type { Throttle } from "./throttle.logic.ts";
@@ -16,6 +17,8 @@ interface SessionOptions {
   sessions: SessionRepository;
   passwords: Passwords;
   throttle: Throttle;
+  recovery: Pick<RecoveryLogic, "sendVerification">;
+  requireVerifiedEmail: boolean;
   accessTokens: AccessTokens;
   audit: Audit;
   /** AUTH_SECRET */
@@ -31,7 +34,8 @@ const invalidRefreshToken = () => problem("invalid_refresh_token", "Please sign 
 
 /** Signing in, staying signed in and signing out. */
 export function createSessionLogic(options: SessionOptions) {
-  const { users, sessions, passwords, throttle, accessTokens, audit, secret, refreshTtl, clock } = options;
+  const { users, sessions, passwords, throttle, recovery, requireVerifiedEmail } = options;
+  const { accessTokens, audit, secret, refreshTtl, clock } = options;
   const refreshTokens = createRefreshTokens(secret);
 
   const signedIn = (user: UserRow, sessionId: string, counter: number): SignedIn => ({
@@ -56,9 +60,10 @@ export function createSessionLogic(options: SessionOptions) {
   return {
     /**
      * @throws invalid_credentials, alike for an unknown address, a wrong password and a disabled account;
-     * too_many_attempts, overloaded
+     * too_many_attempts, overloaded; email_not_verified, to who knows the password only
      */
     async login({ email, password }: { email: string; password: string }, client: Client): Promise<SignedIn> {
+      passwords.assertRoom();
       const user = await users.findByEmail(email);
       const matches = await throttle.signIn({ email, userId: user?.id, client }, async () => {
         const equal = await passwords.matches(password, user?.passwordHash ?? null);
@@ -67,6 +72,20 @@ export function createSessionLogic(options: SessionOptions) {
       if (!user || !matches) {
         await audit({ event: "login", result: "failure", client, ...(user ? { userId: user.id } : {}) });
         throw invalidCredentials();
+      }
+      if (requireVerifiedEmail && !user.emailVerified) {
+        await audit({
+          event: "login",
+          result: "failure",
+          userId: user.id,
+          client,
+          detail: { reason: "e-mail address not verified" },
+        });
+        await recovery.sendVerification(user.email, client);
+        throw problem(
+          "email_not_verified",
+          "Please open the link that was mailed to this address, then sign in again.",
+        );
       }
       await upgradeHash(user, password);
       const now = new Date(clock());

@@ -63,7 +63,8 @@ const tryIt = (attempt: Promise<boolean>): Promise<boolean | number> =>
 
 const times = (n: number, run: (index: number) => Promise<boolean>) =>
   Promise.all(Array.from({ length: n }, (_, index) => tryIt(run(index))));
-const answered = (results: (boolean | number)[]) => results.filter((each) => typeof each === "boolean").length;
+const answered = (results: (boolean | number)[]) =>
+  results.filter((each) => typeof each === "boolean").length;
 
 async function buildUser(): Promise<{ id: string; email: string }> {
   const user = { id: uuidv7(), email: newEmail() };
@@ -141,7 +142,13 @@ describe("an attempt", () => {
     await tryIt(signIn(user.email, address, compare, { userId: user.id }));
     expect(compare).not.toHaveBeenCalled();
     expect(audited).toEqual([
-      { event: "throttle", result: "failure", userId: user.id, client: { address }, detail: { of: "sign-in" } },
+      {
+        event: "throttle",
+        result: "failure",
+        userId: user.id,
+        client: { address },
+        detail: { of: "sign-in" },
+      },
     ]);
   });
 });

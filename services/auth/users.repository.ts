@@ -1,5 +1,6 @@
 import { QueryTypes, type Sequelize, UniqueConstraintError } from "sequelize";
 import { selectList } from "../../mixins/database.ts";
+import { defineMail, type MailRow } from "./models/mail.model.ts";
 import { defineUser, type UserRow } from "./models/user.model.ts";
 
 export type { UserRow };
@@ -16,6 +17,7 @@ export type UserRepository = ReturnType<typeof createUserRepository>;
 
 export function createUserRepository(database: Sequelize) {
   const User = defineUser(database);
+  const Mail = defineMail(database);
   const columns = selectList(User);
   const plain = (found: InstanceType<typeof User> | null | undefined): UserRow | null =>
     found?.get({ plain: true }) ?? null;
@@ -23,10 +25,16 @@ export function createUserRepository(database: Sequelize) {
   return {
     model: User,
 
-    /** False when the address is taken: the unique index decides, also between two at once. */
-    async insert(user: UserRow): Promise<boolean> {
+    /**
+     * Together with a mail to be sent, so that there is neither without the other. False when the address is taken: the
+     * unique index decides, also between two at once.
+     */
+    async insert(user: UserRow, mail?: MailRow): Promise<boolean> {
       try {
-        await User.create(user);
+        await database.transaction(async (transaction) => {
+          await User.create(user, { transaction });
+          if (mail) await Mail.create(mail, { transaction });
+        });
         return true;
       } catch (error) {
         if (error instanceof UniqueConstraintError) return false;

@@ -55,6 +55,11 @@ describe("a day", () => {
     expect(hour).toBe("01:00");
   });
 
+  it("begins within an hour that clocks skip, where they skip one that begins the day before", () => {
+    // Toronto, 30 March 1919: at half past eleven it was half past midnight.
+    expect(startOfDay("1919-03-31", "America/Toronto").toISOString()).toBe("1919-03-31T04:30:00.000Z");
+  });
+
   it("that a country left out begins with the one after it", () => {
     expect(startOfDay("2011-12-30", "Pacific/Apia")).toEqual(startOfDay("2011-12-31", "Pacific/Apia"));
   });

@@ -15,6 +15,9 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+/** Milliseconds. Less than a test has, so that what it waited for in vain is in the message. */
+const PATIENCE = 20_000;
+
 /** Headless Chromium with a profile of its own, which goes when it closes. */
 export const openBrowser = (): Promise<Browser> =>
   chromium.launch({ executablePath: findChromium(), headless: true, args: FLAGS });
@@ -50,6 +53,7 @@ export interface Watched {
 /** A page of a browser context with no memory, watched from before its first request. */
 export async function openWatchedPage(browser: Browser): Promise<{ page: Page; watched: Watched }> {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  page.setDefaultTimeout(PATIENCE);
   const watched: Watched = { requests: [], errors: [] };
   page.on("request", (request) => watched.requests.push(new URL(request.url())));
   page.on("console", (message) => {

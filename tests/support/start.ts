@@ -73,7 +73,7 @@ export async function startTaskmesh(dataDir: string, options: StartOptions = {})
     exitCode,
     pids: () => ({
       services: requirePid(join(dataDir, "lock.pid")),
-      postgres: requirePid(join(dataPlace(output), "postmaster.pid")),
+      postgres: requirePid(join(dataPlace(output), "postgres", "postmaster.pid")),
     }),
   };
   running.add(start);
@@ -81,9 +81,9 @@ export async function startTaskmesh(dataDir: string, options: StartOptions = {})
   return start;
 }
 
-/** The folder that a start says the database is in. */
+/** The folder that a start says its data is in. */
 export function dataPlace(output: string): string {
-  return /Data is kept in (\S+)/.exec(output)?.[1] ?? "";
+  return /Data is kept in (\S+)\./.exec(output)?.[1] ?? "";
 }
 
 /** Ends what a failed test left running, the hard way, and removes the folders of the tests. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -39,13 +40,23 @@ const TEST_ENV = {
 export const startOneProcess = (overrides: Record<string, string> = {}): Promise<RunningSystem> =>
   startSystem("one process", overrides);
 
-/** Three processes over RabbitMQ. */
-export const startMesh = (overrides: Record<string, string> = {}): Promise<RunningSystem> =>
-  startSystem("mesh", overrides);
+/**
+ * Three processes over RabbitMQ.
+ *
+ * @param own settings of one service's process alone
+ */
+export const startMesh = (
+  overrides: Record<string, string> = {},
+  own: Record<string, Record<string, string>> = {},
+): Promise<RunningSystem> => startSystem("mesh", overrides, own);
 
-async function startSystem(mode: System["mode"], overrides: Record<string, string>): Promise<RunningSystem> {
+async function startSystem(
+  mode: System["mode"],
+  overrides: Record<string, string>,
+  own: Record<string, Record<string, string>> = {},
+): Promise<RunningSystem> {
   const database = await createDatabase();
-  const port = String(await freePort());
+  const port = overrides.PORT ?? String(await freePort());
   const namespace = `t${process.env.TASKMESH_TEST_RUN ?? "manual"}-${randomBytes(3).toString("hex")}`;
   const env = {
     ...TEST_ENV,
@@ -62,7 +73,7 @@ async function startSystem(mode: System["mode"], overrides: Record<string, strin
   if (mode === "mesh") {
     await run(["scripts/migrate.ts", "up"], env);
     for (const name of ["auth", "tasks", "api"])
-      processes.push(await start(name, ["scripts/service.ts", name], env));
+      processes.push(await start(name, ["scripts/service.ts", name], { ...env, ...own[name] }));
   } else {
     processes.push(await start("all", ["scripts/start.ts"], env));
   }
@@ -71,7 +82,7 @@ async function startSystem(mode: System["mode"], overrides: Record<string, strin
     mode,
     baseUrl: `http://127.0.0.1:${port}`,
     databaseUrl: database.url,
-    namespace,
+    namespace: env.MESH_NAMESPACE,
     env,
     processes,
     async stop() {
@@ -82,14 +93,16 @@ async function startSystem(mode: System["mode"], overrides: Record<string, strin
   };
 }
 
-/** Starts one more process of a system, such as a second replica. */
+/** Starts one more process of a system, such as a second replica. What it prints goes to the file TEST_OUTPUT. */
 export async function start(name: string, args: string[], env: Record<string, string>) {
   const opsPort = String(await freePort());
+  const output = openSync(env.TEST_OUTPUT ?? "/dev/null", "a");
   const child = spawn(NODE, args, {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, OPS_PORT: opsPort },
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", output, "inherit"],
   });
+  closeSync(output);
   return { name, child, opsUrl: `http://127.0.0.1:${opsPort}` };
 }
 

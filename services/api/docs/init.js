@@ -3,10 +3,32 @@
 /** As the OpenAPI document names it under securitySchemes. */
 const SCHEME = "bearer";
 
+/** Errors take a line each, since there are many and they are alike. A click shows the example and the headers. */
+const BriefErrors = ({ React: { createElement, useState }, getComponent }) => ({
+  wrapComponents: {
+    response: (Response) =>
+      function BriefResponse(props) {
+        const [open, setOpen] = useState(false);
+        if (open || Number(props.code) < 400) return createElement(Response, props);
+        const description = createElement(getComponent("Markdown", true), {
+          source: props.response.get("description"),
+        });
+        const button = createElement("button", { type: "button", onClick: () => setOpen(true) }, "Example");
+        return createElement(
+          "tr",
+          { className: "response brief" },
+          createElement("td", { className: "response-col_status" }, props.code),
+          createElement("td", { className: "response-col_description" }, description, button),
+        );
+      },
+  },
+});
+
 const ui = SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   layout: "BaseLayout",
+  plugins: [BriefErrors],
   deepLinking: true,
   tryItOutEnabled: true,
   displayRequestDuration: true,
@@ -30,3 +52,11 @@ function followSession(response) {
   }
   return response;
 }
+
+// Swagger UI lets every link of a description open a new tab. Those of the introduction lead to places on this page.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('.info a[href^="#/"]');
+  if (!link) return;
+  event.preventDefault();
+  ui.layoutActions.parseDeepLinkHash(link.hash);
+});

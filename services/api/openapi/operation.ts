@@ -5,7 +5,7 @@ import { acceptedTypes } from "../input.ts";
 import type { Route } from "../routes.ts";
 import { codesOf, type ProblemResponses, problemResponse, validationExample } from "./problems.ts";
 import type { JsonSchema, Schemas } from "./schemas.ts";
-import { headerRefs } from "./texts.ts";
+import { HEADERS_OF_ALL, headerRefs } from "./texts.ts";
 
 /** What the document takes from the contract of an action. */
 export interface Described {
@@ -107,7 +107,7 @@ function readBody(route: Route, { params }: Described, schemas: Schemas): Body {
 const contentOf = (types: string[], body: Body) => Object.fromEntries(types.map((type) => [type, body]));
 
 function describeSuccess(route: Route, { result }: Described, schemas: Schemas) {
-  const headers = ["X-Request-Id", "Cache-Control"];
+  const headers = [...HEADERS_OF_ALL, "Cache-Control"];
   if (route.location) headers.push("Location");
   if (route.paged) headers.push("Link");
   const answer = { description: STATUS_CODES[route.status] ?? "", headers: headerRefs(headers) };

@@ -4,9 +4,15 @@ import { validate } from "../../../lib/validator.ts";
 import { toProblem } from "../problem.ts";
 import { help, problemCodes } from "../problem-help.ts";
 import type { Route } from "../routes.ts";
-import { headerRefs, headers, REQUEST_ID } from "./texts.ts";
+import { HEADERS_OF_ALL, headerRefs, headers, REQUEST_ID } from "./texts.ts";
 
-const ALWAYS = ["invalid_request", "validation_failed", "internal", "unavailable"] as const;
+const ALWAYS = [
+  "invalid_request",
+  "validation_failed",
+  "too_many_requests",
+  "internal",
+  "unavailable",
+] as const;
 const WITH_CREDENTIALS = ["unauthenticated", "invalid_token"] as const;
 const WITH_SCOPE = ["insufficient_scope"] as const;
 const WITH_ROLE = ["forbidden"] as const;
@@ -75,7 +81,7 @@ export function problemResponse(
   const meanings = codes.map((code) => `${problems[code].title} ([\`${code}\`](/docs/problems#${code})).`);
   return {
     description: meanings.join("\n\n"),
-    headers: { ...headerRefs(["X-Request-Id"]), ...added },
+    headers: { ...headerRefs(HEADERS_OF_ALL), ...added },
     content: {
       "application/problem+json": {
         schema: {

@@ -59,6 +59,16 @@ export const headers = {
     "Your own when you sent one, else a new one; it is in the logs of every service",
     REQUEST_ID,
   ),
+  "RateLimit-Policy": header(
+    "Requests that the client may make in a window of so many seconds; absent where limits are switched off",
+    '"user";q=600;w=60',
+    { required: false },
+  ),
+  RateLimit: header(
+    "Requests that are left, and the seconds until the window is over (IETF draft)",
+    '"user";r=598;t=42',
+    { required: false },
+  ),
   "Cache-Control": header("`no-store`, unless the answer is the same for everybody", "no-store"),
   Location: header("Path of what was created", "/tasks/01a202b2-c500-7c3a-9d2e-4f5a6b7c8d9e"),
   Link: header(
@@ -74,6 +84,9 @@ export const headers = {
     "application/merge-patch+json, application/json",
   ),
 };
+
+/** Of every response. */
+export const HEADERS_OF_ALL = ["X-Request-Id", "RateLimit-Policy", "RateLimit"];
 
 export const headerRefs = (names: string[]): Record<string, { $ref: string }> =>
   Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));

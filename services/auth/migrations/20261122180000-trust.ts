@@ -34,11 +34,17 @@ export const up: Migration = async (database) => {
     );
     CREATE INDEX mailed_tokens_user_id ON auth.mailed_tokens (user_id);
 
-    -- Mail to be sent. What it says is rendered when it is sent, so that no link lies here.
+    -- Mails to be sent, to addresses that may be nobody's: whose they are is looked up when there is no caller who
+    -- could tell by the time. What they say is rendered when they are sent, so that no link lies here.
     CREATE TABLE auth.mails (
       id uuid PRIMARY KEY,
-      token_id uuid NOT NULL REFERENCES auth.mailed_tokens ON DELETE CASCADE,
-      attempts integer NOT NULL DEFAULT 0,
+      purpose text NOT NULL CHECK (purpose IN ('reset_password', 'verify_email')),
+      email text NOT NULL,
+      client jsonb NOT NULL,
+      requested_at timestamptz(3) NOT NULL,
+      -- No reference: the row is locked while a mail is on its way, and a deletion must not wait for that.
+      token_id uuid,
+      attempts integer NOT NULL,
       next_attempt_at timestamptz(3) NOT NULL
     );
     CREATE INDEX mails_next_attempt_at ON auth.mails (next_attempt_at);

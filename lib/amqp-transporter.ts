@@ -1,0 +1,48 @@
+import { Transporters } from "moleculer";
+
+type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
+
+/** RabbitMQ's user that published a message, by its content and by the packet read from it. */
+const publishers = new WeakMap<object, unknown>();
+
+/** Who published a packet, as RabbitMQ has checked it; `undefined` when the message does not say. */
+export const publisherOf = (packet: object): unknown => publishers.get(packet);
+
+/**
+ * Moleculer's AMQP transporter, which says with each message which of RabbitMQ's users sends it, and keeps what
+ * others say. RabbitMQ lets nobody give another user's name ("validated user id").
+ */
+export class AmqpTransporter extends Transporters.AMQP {
+  /** @param user that of the URL; without it, messages say nothing */
+  constructor(options: Exclude<Options, string | undefined>, user?: string) {
+    super(
+      user === undefined
+        ? options
+        : { ...options, messageOptions: { ...options.messageOptions, userId: user } },
+    );
+    this.user = user;
+  }
+
+  readonly user: string | undefined;
+
+  override _consumeCB(cmd: string, needAck?: boolean): ReturnType<Transporters.AMQP["_consumeCB"]> {
+    const consume = super._consumeCB(cmd, needAck);
+    return (message) => {
+      publishers.set(message.content, message.properties.userId);
+      return consume(message);
+    };
+  }
+
+  override deserialize(type: string, content: Buffer): ReturnType<Transporters.AMQP["deserialize"]> {
+    const packet = super.deserialize(type, content);
+    publishers.set(packet, publishers.get(content));
+    return packet;
+  }
+
+  override subscribe(cmd: string, nodeID?: string): Promise<void> {
+    // A service's own user finds the exchanges made, and has no right to make or delete any.
+    const { channel } = this;
+    if (channel && this.user !== undefined) channel.assertExchange = channel.checkExchange;
+    return super.subscribe(cmd, nodeID);
+  }
+}
