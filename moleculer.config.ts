@@ -7,6 +7,7 @@ import { guardBus } from "./lib/bus-guard.ts";
 import { busUser, nodePrefix } from "./lib/bus-users.ts";
 import { passportGuard } from "./lib/guard.ts";
 import { safeErrors } from "./lib/safe-errors.ts";
+import { JsonSerializer } from "./lib/serializer.ts";
 import { JoiValidator } from "./lib/validator.ts";
 import { wireParity } from "./lib/wire-parity.ts";
 
@@ -25,6 +26,8 @@ const amqpOptions = {
   messageOptions: { expiration: REQUEST_TIMEOUT },
   // Queues of nodes that died are dropped with what is left in them.
   autoDeleteQueues: 30_000,
+  // And exchanges with their last queue.
+  exchangeOptions: { autoDelete: true },
 };
 
 /** Whose RabbitMQ user this is, and so whose node; null when all share one. docs/security.md, "The bus". */
@@ -48,6 +51,7 @@ const config: BrokerOptions = {
   heartbeatInterval: 2,
   heartbeatTimeout: 6,
   validator: new JoiValidator(),
+  serializer: new JsonSerializer(),
   // $node.* would hand this node's settings, the broker's password among them, to every peer.
   internalServices: false,
   // The processes' own signal handlers stop more than the broker.

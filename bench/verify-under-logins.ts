@@ -14,7 +14,7 @@ const ROUNDS = 4;
 /** Milliseconds. */
 const ROUND = 5_000;
 const BETWEEN_CALLS = 5;
-/** People who sign in again and again; one who is refused tries again after so many milliseconds. */
+/** People who sign in again and again; one who is refused tries again after about so many milliseconds. */
 const CROWD = 40;
 const AFTER_REFUSAL = 100;
 
@@ -40,7 +40,7 @@ async function person(): Promise<void> {
     } catch (error) {
       if (isProblem(error, "overloaded")) refused++;
       else failed++;
-      await delay(AFTER_REFUSAL);
+      await delay(AFTER_REFUSAL * (0.5 + Math.random()));
     }
   }
 }

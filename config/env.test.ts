@@ -26,6 +26,7 @@ describe("the settings", () => {
       REFRESH_TOKEN_TTL: 7 * 86_400,
       BCRYPT_COST: 12,
       CORS_ORIGINS: [],
+      CONTENT_SERVICES: ["tasks"],
       REQUIRE_VERIFIED_EMAIL: "off",
       TRUST_PROXY: 0,
       EXTRA_ROUTES: [],

@@ -31,7 +31,12 @@ export interface Client {
   userAgent?: string;
 }
 
-type Guarded = ActionSchema & { access: "passport" | "open"; scope?: Scope | undefined; client?: string; role?: "admin" | "service" };
+type Guarded = ActionSchema & {
+  access: "passport" | "open";
+  scope?: Scope | undefined;
+  client?: string;
+  role?: "admin" | "service";
+};
 
 /** An action for a person. The passport guard has verified who that is, and the scope, before the handler runs. */
 export function action<P, R>(

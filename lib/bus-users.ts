@@ -15,6 +15,8 @@ export const serviceOfNode = (nodeId: string): string =>
 
 /** Moleculer's packets that reach every node, by an exchange. */
 const BROADCAST = ["DISCOVER", "INFO", "DISCONNECT", "HEARTBEAT", "PING"];
+/** Those that a node sends so: it asks a node for an answer by that node's queue. */
+const SENT = BROADCAST.filter((packet) => packet !== "PING");
 /** Its packets to one node, by the default exchange to that node's queue. */
 const DIRECT = ["EVENT", "REQ", "RES", "PONG"];
 
@@ -32,9 +34,11 @@ export function busDefinitions(namespace: string, passwordHashes: Record<string,
   const prefix = `MOL-${namespace}`;
   const vhost = "/";
   const services = Object.entries(passwordHashes);
-  const exchange = `${prefix}\\.(${BROADCAST.join("|")})`;
-  const queue = (service: string): string =>
-    `${prefix}\\.(${[...BROADCAST, ...DIRECT].join("|")})\\.${nodePrefix(service)}.+`;
+  const exchange = (packets: string[]): string => `${prefix}\\.(${packets.join("|")})`;
+  /** The queues of a service's nodes for these packets. */
+  const queue = (packets: string[], service: string): string =>
+    `${exchange(packets)}\\.${nodePrefix(service)}.+`;
+  const all = [...BROADCAST, ...DIRECT];
   return {
     vhosts: [{ name: vhost }],
     users: services.map(([service, hash]) => ({
@@ -46,9 +50,10 @@ export function busDefinitions(namespace: string, passwordHashes: Record<string,
     permissions: services.map(([service]) => ({
       user: busUser(namespace, service),
       vhost,
-      configure: `^${queue(service)}$`,
-      write: `^(amq\\.default|${exchange}|${queue(service)})$`,
-      read: `^(${exchange}|${queue(service)})$`,
+      configure: `^${queue(all, service)}$`,
+      // The default exchange for what goes to one node; a queue of its own, to bind it.
+      write: `^(amq\\.default|${exchange(SENT)}|${queue(BROADCAST, service)})$`,
+      read: `^(${exchange(BROADCAST)}|${queue(all, service)})$`,
     })),
     exchanges: BROADCAST.map((packet) => ({
       name: `${prefix}.${packet}`,

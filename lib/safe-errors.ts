@@ -33,7 +33,8 @@ export const safeErrors = (broker: ServiceBroker): Middleware =>
     try {
       return await next(ctx);
     } catch (error) {
-      if (error instanceof Errors.MoleculerError) {
+      // Moleculer wraps a thrown text in an error of its own class, but with no type.
+      if (error instanceof Errors.MoleculerError && error.type) {
         error.data = serialisable(error.data);
         throw error;
       }

@@ -1,7 +1,15 @@
 import { Errors, type Middleware, type ServiceBroker } from "moleculer";
+import { problem } from "./errors.ts";
 import { aroundAction } from "./middleware.ts";
 
-const overTheWire = (value: unknown) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
+/** @throws internal, for what JSON can't carry */
+function overTheWire(value: unknown) {
+  try {
+    return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+  } catch {
+    throw problem("internal", "The answer can't be sent.");
+  }
+}
 
 /**
  * Makes a call inside one process behave as if it crossed the bus: dates arrive as text, `undefined` disappears,
@@ -13,6 +21,7 @@ export const wireParity = (broker: ServiceBroker): Middleware =>
     if (action.visibility === "private") return next;
     return async (ctx) => {
       ctx.params = overTheWire(ctx.params);
+      ctx.meta = overTheWire(ctx.meta);
       try {
         return overTheWire(await next(ctx));
       } catch (error) {

@@ -68,7 +68,18 @@ describe("the compose file", () => {
     expect(given).toEqual({
       migrate: ["AUTH_DATABASE_URL", "TASKS_DATABASE_URL"],
       "bus-users": busPasswords,
-      auth: ["AMQP_URL", "AUTH_DATABASE_URL", "AUTH_SECRET", "BUS_USERS"],
+      auth: [
+        "AMQP_URL",
+        "AUTH_DATABASE_URL",
+        "AUTH_SECRET",
+        "BUS_USERS",
+        "MAIL_FROM",
+        "PUBLIC_URL",
+        "REQUIRE_VERIFIED_EMAIL",
+        "RESET_URL",
+        "SMTP_URL",
+        "VERIFY_URL",
+      ],
       tasks: ["AMQP_URL", "BUS_USERS", "TASKS_DATABASE_URL"],
       api: ["AMQP_URL", "BUS_USERS", "CORS_ORIGINS", "PORT", "TRUST_PROXY"],
     });

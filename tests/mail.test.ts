@@ -312,6 +312,8 @@ describe.each([
       await offer;
       expect((await http.delete("/auth/me", { password })).status).toBe(204);
       server.be("take");
+      await server.stop();
+      await server.restart();
       await outboxIsEmpty(system);
       expect(server.to(email).filter(isReset)).toEqual([]);
     },

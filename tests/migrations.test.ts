@@ -150,10 +150,12 @@ describe("migrations", () => {
   });
 
   it("leave a schema whole or untouched when their process is killed in the middle", async () => {
-    // Held by somebody else, the last table's name makes the migration wait where everything before it is done.
+    await migrateUp();
+    await migrateDown("all");
+    // Everything is made, and only the record that says so has to wait.
     const blocker = new Client({ connectionString: url });
     await blocker.connect();
-    await blocker.query("CREATE SCHEMA tasks; BEGIN; CREATE TABLE tasks.cursor_key (held int)");
+    await blocker.query("BEGIN; LOCK TABLE tasks.migrations IN SHARE MODE");
     const child = spawnMigrate(urls, "up");
     const exited = once(child, "exit");
     await waitFor(async () => {

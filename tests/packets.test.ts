@@ -123,7 +123,7 @@ describe("a node of ours", () => {
     expect(executions.get("guarded")).toBeUndefined();
   });
 
-  it("runs a request once whose sender has a longer name than a queue can have", async () => {
+  it("does not run a request whose sender has a longer name than a queue can have", async () => {
     const own = newNamespace();
     const victim = await startProjectNode([service], { namespace: own });
     const other = await openBus({ namespace: own });
@@ -132,7 +132,7 @@ describe("a node of ours", () => {
     for (let n = 0; n < 5; n += 1) await other.request(victim.broker.nodeID, { action: "probe.open" });
     await Promise.all([victim.stop(), other.close()]);
 
-    expect(executions.get("bigIntAnswer")).toBe(1);
+    expect(executions.get("bigIntAnswer")).toBeUndefined();
   });
 });
 

@@ -103,7 +103,14 @@ export function createAccessTokens({ keyring, namespace, ttl, clock }: AccessTok
     /** auth's own, to act for a person who is gone: for erasing what is left of them. */
     ownPassport(userId: string): string {
       const iat = Math.floor(clock() / 1000);
-      const who = { iss: namespace, aud: passportAudience(namespace), sub: userId, role: "user", tz: "UTC", scope: "" };
+      const who = {
+        iss: namespace,
+        aud: passportAudience(namespace),
+        sub: userId,
+        role: "user",
+        tz: "UTC",
+        scope: "",
+      };
       return sign({ ...who, act: { sub: "auth" }, iat, exp: iat + PASSPORT_TTL }, PASSPORT_TYPE);
     },
 

@@ -1,23 +1,4 @@
-export const AUDIT_EVENTS = [
-  "register",
-  "login",
-  "refresh",
-  "refresh_reuse",
-  "logout",
-  "session_end",
-  "throttle",
-  "password_change",
-  "password_reset_request",
-  "password_reset",
-  "email_verify",
-  "token_create",
-  "token_delete",
-  "client_passport",
-  "role_change",
-  "user_disable",
-  "user_enable",
-  "account_delete",
-] as const;
+import type { AUDIT_EVENTS } from "./auth.schema.ts";
 
 export interface Client {
   address?: string;

@@ -1,7 +1,28 @@
 import Joi from "joi";
 import type { Scope } from "../../lib/passport.ts";
 import { dateOrInstant, locale, text, timeZone, uuid } from "../../lib/schema.ts";
-import { AUDIT_EVENTS } from "./audit.logic.ts";
+
+/** What the audit log knows of. */
+export const AUDIT_EVENTS = [
+  "register",
+  "login",
+  "refresh",
+  "refresh_reuse",
+  "logout",
+  "session_end",
+  "throttle",
+  "password_change",
+  "password_reset_request",
+  "password_reset",
+  "email_verify",
+  "token_create",
+  "token_delete",
+  "client_passport",
+  "role_change",
+  "user_disable",
+  "user_enable",
+  "account_delete",
+] as const;
 
 export interface User {
   id: string;

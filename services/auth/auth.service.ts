@@ -171,12 +171,20 @@ const changes = listenForChanges({
   url: env.AUTH_DATABASE_URL,
   onChange(change) {
     identities.forget(change);
-    if (change.kind === "keys") keyring.open().catch((error: unknown) => logger.error({ err: error }, "no new key"));
+    if (change.kind === "keys")
+      keyring.open().catch((error: unknown) => logger.error({ err: error }, "no new key"));
   },
   onState: identities.trust,
   onError: (error) =>
     logger.warn({ err: error }, "changes are not told at present: sessions are read at each request"),
 });
+
+/** Answers when this replica has heard of the change it made, so that the caller's next request meets it. */
+async function told<T>(change: Promise<T>): Promise<T> {
+  const result = await change;
+  await changes.caughtUp();
+  return result;
+}
 
 /** Accounts, sessions and the tokens that prove them. */
 const authService: ServiceSchema = {
@@ -187,38 +195,38 @@ const authService: ServiceSchema = {
     register: openAction(authActions.register, (params, client) => accounts.register(params, client)),
     login: openAction(authActions.login, (params, client) => signIns.login(params, client)),
     refresh: openAction(authActions.refresh, (params, client) => signIns.refresh(params, client)),
-    logout: action(authActions.logout, (_, caller) => signIns.logout(caller)),
+    logout: action(authActions.logout, (_, caller) => told(signIns.logout(caller))),
     verify: openAction(authActions.verify, ({ token }) => identities.verify(token)),
     jwks: openAction(authActions.jwks, async () => keyring.jwks()),
 
     me: action(authActions.me, (_, { userId }) => accounts.me(userId)),
-    updateMe: action(authActions.updateMe, ({ patch }, { userId }) => accounts.update(userId, patch)),
-    deleteMe: action(authActions.deleteMe, ({ password }, caller) => accounts.remove(caller, password)),
+    updateMe: action(authActions.updateMe, ({ patch }, { userId }) => told(accounts.update(userId, patch))),
+    deleteMe: action(authActions.deleteMe, ({ password }, caller) => told(accounts.remove(caller, password))),
     changePassword: action(authActions.changePassword, (params, caller) =>
-      accounts.changePassword(caller, params),
+      told(accounts.changePassword(caller, params)),
     ),
 
     forgotPassword: openAction(authActions.forgotPassword, (params, client) =>
       recovery.forgotPassword(params, client),
     ),
     resetPassword: openAction(authActions.resetPassword, (params, client) =>
-      recovery.resetPassword(params, client),
+      told(recovery.resetPassword(params, client)),
     ),
     verifyEmail: openAction(authActions.verifyEmail, (params, client) =>
       recovery.verifyEmail(params, client),
     ),
 
     listSessions: action(authActions.listSessions, (_, caller) => signIns.list(caller)),
-    endSession: action(authActions.endSession, ({ id }, caller) => signIns.end(caller, id)),
-    endOtherSessions: action(authActions.endOtherSessions, (_, caller) => signIns.endOthers(caller)),
+    endSession: action(authActions.endSession, ({ id }, caller) => told(signIns.end(caller, id))),
+    endOtherSessions: action(authActions.endOtherSessions, (_, caller) => told(signIns.endOthers(caller))),
 
     createToken: action(authActions.createToken, (wanted, caller) => tokens.create(caller, wanted)),
     listTokens: action(authActions.listTokens, (_, caller) => tokens.list(caller)),
-    deleteToken: action(authActions.deleteToken, ({ id }, caller) => tokens.remove(caller, id)),
+    deleteToken: action(authActions.deleteToken, ({ id }, caller) => told(tokens.remove(caller, id))),
 
     listUsers: action(authActions.listUsers, (params) => admin.listUsers(params)),
     changeUser: action(authActions.changeUser, ({ id, patch }, caller) =>
-      admin.changeUser(caller, id, patch),
+      told(admin.changeUser(caller, id, patch)),
     ),
     listAuditEvents: action(authActions.listAuditEvents, (params) => admin.listAuditEvents(params)),
 

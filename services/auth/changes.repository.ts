@@ -87,6 +87,15 @@ export function listenForChanges({ url, onChange, onState, onError }: ListenerOp
 
   return {
     start: connect,
+
+    /**
+     * Resolves when everything that was committed before has been told: PostgreSQL delivers notifications to a
+     * connection before it answers the next statement on it. At once when nothing is heard anyway.
+     */
+    async caughtUp(): Promise<void> {
+      await client?.query("SELECT 1").catch(onError);
+    },
+
     async close(): Promise<void> {
       closed = true;
       clearTimeout(timer);

@@ -18,7 +18,10 @@ export function createClient(
   now: number,
 ): { client: ClientRow; secret: string } {
   const secret = PREFIX + randomBytes(SECRET_BYTES).toString("base64url");
-  return { client: { ...wanted, id: uuidv7(), secretHash: hashOf(secret), createdAt: new Date(now) }, secret };
+  return {
+    client: { ...wanted, id: uuidv7(), secretHash: hashOf(secret), createdAt: new Date(now) },
+    secret,
+  };
 }
 
 const invalidClient = () => problem("invalid_client", "There is no such client, or its secret is another.");
@@ -52,7 +55,10 @@ export function createClientLogic({ clients, users, accessTokens, audit }: Clien
      *
      * @throws invalid_client, forbidden when it may not act for people, not_found when there is no such person
      */
-    async passport({ userId, ...credential }: Credential & { userId?: string }): Promise<{ passport: string }> {
+    async passport({
+      userId,
+      ...credential
+    }: Credential & { userId?: string }): Promise<{ passport: string }> {
       const client = await authenticate(credential);
       if (userId === undefined) {
         const own = { id: client.id, role: "service" as const, timeZone: "UTC" };

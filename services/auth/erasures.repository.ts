@@ -30,7 +30,9 @@ export function createErasureRepository(database: Sequelize) {
     },
 
     async erasedOnce(userId: string): Promise<void> {
-      await database.query("UPDATE auth.erasures SET erased_once = true WHERE user_id = $1", { bind: [userId] });
+      await database.query("UPDATE auth.erasures SET erased_once = true WHERE user_id = $1", {
+        bind: [userId],
+      });
     },
 
     async done(userId: string): Promise<void> {

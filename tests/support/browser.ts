@@ -51,8 +51,11 @@ export interface Watched {
 }
 
 /** A page of a browser context with no memory, watched from before its first request. */
-export async function openWatchedPage(browser: Browser): Promise<{ page: Page; watched: Watched }> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+export async function openWatchedPage(
+  browser: Browser,
+  { locale = "en-US" }: { locale?: string } = {},
+): Promise<{ page: Page; watched: Watched }> {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale });
   page.setDefaultTimeout(PATIENCE);
   const watched: Watched = { requests: [], errors: [] };
   page.on("request", (request) => watched.requests.push(new URL(request.url())));
