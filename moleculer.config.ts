@@ -8,6 +8,7 @@ import { busUser, nodePrefix } from "./lib/bus-users.ts";
 import { passportGuard } from "./lib/guard.ts";
 import { safeErrors } from "./lib/safe-errors.ts";
 import { JsonSerializer } from "./lib/serializer.ts";
+import { settleLate } from "./lib/settle-late.ts";
 import { JoiValidator } from "./lib/validator.ts";
 import { wireParity } from "./lib/wire-parity.ts";
 
@@ -56,6 +57,8 @@ const config: BrokerOptions = {
   internalServices: false,
   // The processes' own signal handlers stop more than the broker.
   skipProcessEventRegistration: true,
+  // Within Moleculer's own: what its context tracker waits for.
+  middlewares: [settleLate],
   // Added after Moleculer's own, and so around them: the guard comes before params are validated.
   created(broker: ServiceBroker) {
     broker.middlewares.add(safeErrors);

@@ -22,7 +22,10 @@ const valid =
   command === "list" ||
   (command === "remove" && name !== "") ||
   // "auth" is what auth's own passports say.
-  (command === "add" && /^[a-z][a-z0-9-]{1,62}$/.test(name) && name !== "auth" && scopes.length === wanted.length);
+  (command === "add" &&
+    /^[a-z][a-z0-9-]{1,62}$/.test(name) &&
+    name !== "auth" &&
+    scopes.length === wanted.length);
 if (!valid) {
   console.error(USAGE);
   process.exit(2);

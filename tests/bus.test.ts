@@ -57,19 +57,20 @@ const rowsOfAda = async () => [
   await query(mesh.databaseUrl, "SELECT id, ended_at FROM auth.sessions WHERE user_id = $1", [ada.user.id]),
 ];
 
-/** Every action that is somebody's, with params that would do harm. */
-const guardedCalls = (): [string, object][] => [
-  ["tasks.list", {}],
-  ["tasks.get", { id: taskId }],
-  ["tasks.create", { title: "Planted" }],
-  ["tasks.update", { id: taskId, patch: { title: "Changed" } }],
-  ["tasks.delete", { id: taskId }],
-  ["tasks.eraseAll", {}],
-  ["auth.me", {}],
-  ["auth.updateMe", { patch: { name: "Eve" } }],
-  ["auth.deleteMe", { password: ada.password }],
-  ["auth.logout", {}],
-];
+/** Every action that is somebody's, with params that would do harm where that takes any. */
+function guardedCalls(): [string, object][] {
+  const harmful: Record<string, object> = {
+    "tasks.get": { id: taskId },
+    "tasks.create": { title: "Planted" },
+    "tasks.update": { id: taskId, patch: { title: "Changed" } },
+    "tasks.delete": { id: taskId },
+    "auth.updateMe": { patch: { name: "Eve" } },
+    "auth.deleteMe": { password: ada.password },
+  };
+  const actions: { name: string; action?: object }[] = rogue.broker.registry.getActionList({});
+  const guarded = actions.filter(({ action }) => Reflect.get(action ?? {}, "access") !== "open");
+  return guarded.map(({ name }) => [name, harmful[name] ?? {}]);
+}
 
 /** A passport like Ada's but for these changes, signed with the mesh's own key unless another one is given. */
 async function passportWith(
@@ -88,6 +89,30 @@ async function passportWith(
 }
 
 describe("a node with the broker's credentials", () => {
+  it("finds no action open but those that need no person or check their own credentials", () => {
+    const guarded = guardedCalls().map(([name]) => name);
+    const actions: { name: string }[] = rogue.broker.registry.getActionList({});
+    const open = actions.map(({ name }) => name).filter((name) => !guarded.includes(name));
+
+    expect(guarded).toEqual(
+      expect.arrayContaining(["tasks.list", "tasks.eraseAll", "auth.me", "auth.logout"]),
+    );
+    expect(open.toSorted()).toEqual([
+      "api.ready",
+      "auth.clientPassport",
+      "auth.forgotPassword",
+      "auth.jwks",
+      "auth.login",
+      "auth.ready",
+      "auth.refresh",
+      "auth.register",
+      "auth.resetPassword",
+      "auth.verify",
+      "auth.verifyEmail",
+      "tasks.ready",
+    ]);
+  });
+
   it("is served with a passport that auth signed, or one signed alike", async () => {
     expect(await outcome("tasks.get", { id: taskId }, { passport })).toMatchObject({ title: "Secret plans" });
     const resigned = await passportWith({});

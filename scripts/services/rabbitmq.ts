@@ -164,7 +164,11 @@ async function startInDocker({ credentials, definitions }: Users): Promise<TestS
   });
   return (
     container &&
-    whenAnswering({ ...container, url: `amqp://${credentials}@127.0.0.1:${container.port}`, ask: askRabbitMq })
+    whenAnswering({
+      ...container,
+      url: `amqp://${credentials}@127.0.0.1:${container.port}`,
+      ask: askRabbitMq,
+    })
   );
 }
 

@@ -40,7 +40,7 @@ describe("the queue of hashes", () => {
     const [first, second, third] = [buildWork(), buildWork(), buildWork()];
     const [one, two] = [queue.run(first.work), queue.run(second.work)];
     await new Promise(setImmediate);
-    now += 2_000;
+    now += 1_500;
     const three = queue.run(third.work);
     now += 501;
     for (const { finish } of [first, second, third]) finish();

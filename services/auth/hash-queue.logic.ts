@@ -4,7 +4,7 @@ import { problem } from "../../lib/errors.ts";
 /** Seconds a client is asked to wait: about what a full queue takes. */
 const RETRY_AFTER = 2;
 /** Milliseconds after which a hash is not begun any more: its caller gives up after 4 s. */
-const MAX_WAIT = 2_500;
+const MAX_WAIT = 2_000;
 /** Hashes of cost 12, of some 0.2 s each, that may wait behind each running one. */
 const WAITING_AT_COST_12 = 8;
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { setPriority } from "node:os";
+import { getPriority, setPriority } from "node:os";
 
-/** Of 19: about a tenth of a core that somebody else wants too, all of one that nobody wants. */
+/** Less urgent than the process by so much: about a tenth of a core that it wants too, all of one that nobody wants. */
 const NICENESS = 10;
 
 /**
@@ -13,7 +13,7 @@ const NICENESS = 10;
 export function yieldToEventLoops(): number {
   try {
     const threads = readdirSync("/proc/self/task").map(Number).filter(isOfPool);
-    for (const thread of threads) setPriority(thread, NICENESS);
+    for (const thread of threads) setPriority(thread, Math.min(19, getPriority() + NICENESS));
     return threads.length;
   } catch {
     // Another system, or one that forbids it: hashing is as urgent there as everything else.

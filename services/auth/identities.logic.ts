@@ -84,5 +84,3 @@ export function createIdentityLogic({ sessions, apiTokens, accessTokens, clock, 
     },
   };
 }
-
-export type IdentityLogic = ReturnType<typeof createIdentityLogic>;

@@ -4,7 +4,7 @@ import { createMailedTokens, LIFETIME_MS, type Purpose } from "./mailed-tokens.l
 import { createMailedTokenRepository } from "./mailed-tokens.repository.ts";
 import { withoutTokens } from "./mailer.ts";
 import { createMailRepository } from "./mails.repository.ts";
-import { renderMail } from "./mails.templates.ts";
+import { renderMail } from "./mails.logic.ts";
 import { createOutbox, type OutgoingMail, retryDelay } from "./outbox.logic.ts";
 import { createRecoveryLogic } from "./recovery.logic.ts";
 import { createUserRepository, type UserRow } from "./users.repository.ts";
