@@ -15,7 +15,8 @@ export const settleLate: Middleware = {
       const answer: Promise<unknown> = Reflect.apply(next, this, [ctx]);
       if (!timeout) return answer;
       return new Promise((resolve, reject) => {
-        const late = () => reject(new Errors.RequestTimeoutError({ action: action.name, nodeID: ctx.nodeID }));
+        const late = () =>
+          reject(new Errors.RequestTimeoutError({ action: action.name, nodeID: ctx.nodeID }));
         const timer = setTimeout(late, timeout + GRACE);
         answer.then(resolve, reject).finally(() => clearTimeout(timer));
       });

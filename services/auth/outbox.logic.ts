@@ -2,8 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { v7 as uuidv7 } from "uuid";
 import type { Audit, AuditEntry } from "./audit.logic.ts";
 import { LIFETIME_MS, type MailedTokens, type Purpose } from "./mailed-tokens.logic.ts";
-import type { DueMail, MailedTokenRow, MailRepository, MailRequest } from "./mails.repository.ts";
 import { type RenderedMail, renderMail } from "./mails.logic.ts";
+import type { DueMail, MailedTokenRow, MailRepository, MailRequest } from "./mails.repository.ts";
 
 /** What is handed to SMTP, or shown in the log. */
 export interface OutgoingMail extends RenderedMail {

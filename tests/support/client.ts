@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { SignedIn, User } from "../../services/auth/auth.schema.ts";
 import type { Task } from "../../services/tasks/tasks.schema.ts";
+import { assertDocumented } from "./openapi.ts";
 import type { System } from "./system.ts";
 
 export interface Answer<T = unknown> {
@@ -19,7 +20,10 @@ interface Request {
 
 export type Http = ReturnType<typeof httpFor>;
 
-/** A client of one system, signed in when there is a token. `body` is parsed when it is JSON, else text. */
+/**
+ * A client of one system, signed in when there is a token. `body` is parsed when it is JSON, else text. An answer that
+ * the OpenAPI document does not promise fails the test.
+ */
 export function httpFor(system: Pick<System, "baseUrl">, token?: string) {
   async function send<T>(
     method: string,
@@ -39,7 +43,9 @@ export function httpFor(system: Pick<System, "baseUrl">, token?: string) {
     });
     const text = await response.text();
     const isJson = /json/.test(response.headers.get("content-type") ?? "") && text !== "";
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    const answer = { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    assertDocumented(method, path.split("?")[0] ?? path, answer);
+    return answer;
   }
   return {
     send,
