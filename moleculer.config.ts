@@ -27,8 +27,6 @@ const amqpOptions = {
   messageOptions: { expiration: REQUEST_TIMEOUT },
   // Queues of nodes that died are dropped with what is left in them.
   autoDeleteQueues: 30_000,
-  // And exchanges with their last queue.
-  exchangeOptions: { autoDelete: true },
 };
 
 /** Whose RabbitMQ user this is, and so whose node; null when all share one. docs/security.md, "The bus". */

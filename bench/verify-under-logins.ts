@@ -1,7 +1,9 @@
 /**
- * What `auth.verify` takes over RabbitMQ for a caller in another process, idle and under a flood of sign-ins, in one
- * run and taking turns: DATABASE_URL=postgres://localhost AMQP_URL=amqp://localhost npm run bench:verify
+ * What `auth.verify` takes over RabbitMQ for a caller in a process of its own, idle and under a flood of sign-ins, in
+ * one run and taking turns: DATABASE_URL=postgres://localhost AMQP_URL=amqp://localhost npm run bench:verify
  */
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { ServiceBroker } from "moleculer";
 import { loadEnv } from "../config/env.ts";
@@ -21,61 +23,87 @@ const AFTER_REFUSAL = 100;
 const { BCRYPT_COST } = loadEnv("DATABASE_URL", "AMQP_URL");
 const account = { email: "ada@example.com", password: "correct horse battery staple" };
 
-const system = await startMesh({ BCRYPT_COST: String(BCRYPT_COST) });
-const broker = new ServiceBroker({ ...config, namespace: system.namespace, logLevel: "fatal" });
-await broker.start();
-await broker.waitForServices("auth");
-await broker.call("auth.register", account);
-const signIn = (): Promise<SignedIn> => broker.call("auth.login", account);
-const { accessToken } = await signIn();
+const [role, meshOfCrowd = ""] = process.argv.slice(2);
+if (role === "crowd") await signInOnDemand(await join(meshOfCrowd));
+else await measure();
 
-let crowdIn = false;
-let [signedIn, refused, failed] = [0, 0, 0];
+async function join(namespace: string): Promise<ServiceBroker> {
+  const broker = new ServiceBroker({ ...config, namespace, logLevel: "fatal" });
+  await broker.start();
+  await broker.waitForServices("auth");
+  return broker;
+}
 
-async function person(): Promise<void> {
-  while (crowdIn) {
-    try {
-      await signIn();
-      signedIn++;
-    } catch (error) {
-      if (isProblem(error, "overloaded")) refused++;
-      else failed++;
-      await delay(AFTER_REFUSAL * (0.5 + Math.random()));
+/** The crowd comes and goes with each message of its parent; when it has gone it says what became of it. */
+async function signInOnDemand(broker: ServiceBroker): Promise<void> {
+  process.once("disconnect", () => process.exit(0));
+  process.send?.("ready");
+  for (;;) {
+    await once(process, "message");
+    const seen = { signedIn: 0, refused: 0, failed: 0 };
+    let here = true;
+    const person = async (): Promise<void> => {
+      while (here) {
+        try {
+          await broker.call("auth.login", account);
+          seen.signedIn++;
+        } catch (error) {
+          seen[isProblem(error, "overloaded") ? "refused" : "failed"]++;
+          await delay(AFTER_REFUSAL * (0.5 + Math.random()));
+        }
+      }
+    };
+    const crowd = Array.from({ length: CROWD }, person);
+    await once(process, "message");
+    here = false;
+    await Promise.all(crowd);
+    process.send?.(seen);
+  }
+}
+
+async function measure(): Promise<void> {
+  const system = await startMesh({ BCRYPT_COST: String(BCRYPT_COST) });
+  const broker = await join(system.namespace);
+  await broker.call("auth.register", account);
+  const { accessToken } = await broker.call<SignedIn, object>("auth.login", account);
+  const crowd = fork(import.meta.filename, ["crowd", system.namespace]);
+  await once(crowd, "message");
+
+  const verifyForARound = async (): Promise<number[]> => {
+    const taken: number[] = [];
+    const end = performance.now() + ROUND;
+    while (performance.now() < end) {
+      const startedAt = performance.now();
+      await broker.call("auth.verify", { token: accessToken });
+      taken.push(performance.now() - startedAt);
+      await delay(BETWEEN_CALLS);
     }
+    return taken;
+  };
+
+  await verifyForARound();
+  const [idle, flood]: [number[], number[]] = [[], []];
+  const total = { signedIn: 0, refused: 0, failed: 0 };
+  for (let round = 0; round < ROUNDS; round++) {
+    idle.push(...(await verifyForARound()));
+    crowd.send("come");
+    flood.push(...(await verifyForARound()));
+    crowd.send("go");
+    const [seen] = await once(crowd, "message");
+    for (const name of ["signedIn", "refused", "failed"] as const) total[name] += seen[name];
   }
-}
 
-async function verifyFor(duration: number): Promise<number[]> {
-  const taken: number[] = [];
-  const end = performance.now() + duration;
-  while (performance.now() < end) {
-    const startedAt = performance.now();
-    await broker.call("auth.verify", { token: accessToken });
-    taken.push(performance.now() - startedAt);
-    await delay(BETWEEN_CALLS);
+  for (const [name, taken] of Object.entries({ idle, flood })) {
+    const sorted = taken.sort((a, b) => a - b);
+    const at = (share: number): string => (sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(2);
+    console.log(`${name.padEnd(6)} p50 ${at(0.5)} ms   p99 ${at(0.99)} ms   (${sorted.length} calls)`);
   }
-  return taken;
+  const rate = (count: number): string => `${(count / ((ROUNDS * ROUND) / 1000)).toFixed(1)}/s`;
+  console.log(
+    `signed in ${rate(total.signedIn)}, refused ${rate(total.refused)}, failed ${rate(total.failed)}`,
+  );
+  crowd.disconnect();
+  await broker.stop();
+  await system.stop();
+  process.exit(0);
 }
-
-await verifyFor(ROUND);
-const times: Record<string, number[]> = { idle: [], flood: [] };
-for (let round = 0; round < ROUNDS; round++) {
-  times.idle?.push(...(await verifyFor(ROUND)));
-  crowdIn = true;
-  const crowd = Array.from({ length: CROWD }, person);
-  times.flood?.push(...(await verifyFor(ROUND)));
-  crowdIn = false;
-  await Promise.all(crowd);
-}
-
-for (const [name, taken] of Object.entries(times)) {
-  const sorted = taken.sort((a, b) => a - b);
-  const at = (share: number): string => (sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(2);
-  console.log(`${name.padEnd(6)} p50 ${at(0.5)} ms   p99 ${at(0.99)} ms   (${sorted.length} calls)`);
-}
-const seconds = (ROUNDS * ROUND) / 1000;
-const rate = (count: number): string => `${(count / seconds).toFixed(1)}/s`;
-console.log(`signed in ${rate(signedIn)}, refused ${rate(refused)}, failed otherwise ${rate(failed)}`);
-await broker.stop();
-await system.stop();
-process.exit(0);

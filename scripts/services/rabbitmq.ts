@@ -5,7 +5,7 @@ import { freePort } from "../embedded/ports.ts";
 import { unpackPackage } from "./debian-packages.ts";
 import { startContainer } from "./docker.ts";
 import { brewInstall } from "./homebrew.ts";
-import { deleteQueuesOf } from "./mesh-leftovers.ts";
+import { deleteLeftoversOf } from "./mesh-leftovers.ts";
 import { isListening } from "./network.ts";
 import { spawnOwned } from "./owned-process.ts";
 import { findProgram } from "./programs.ts";
@@ -77,7 +77,7 @@ async function useRunning(url: string, run: string): Promise<TestServer> {
   return {
     url,
     description: `${version}, already running`,
-    release: () => deleteQueuesOf(url, `t${run}`),
+    release: () => deleteLeftoversOf(url, `t${run}`),
   };
 }
 

@@ -43,7 +43,11 @@ export function httpFor(system: Pick<System, "baseUrl">, token?: string) {
     });
     const text = await response.text();
     const isJson = /json/.test(response.headers.get("content-type") ?? "") && text !== "";
-    const answer = { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    const answer = {
+      status: response.status,
+      headers: response.headers,
+      body: isJson ? JSON.parse(text) : text,
+    };
     assertDocumented(method, path.split("?")[0] ?? path, answer);
     return answer;
   }
