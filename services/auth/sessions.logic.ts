@@ -57,6 +57,17 @@ export function createSessionLogic(options: SessionOptions) {
     }
   }
 
+  /**
+   * A password that was changed while it was compared opens nothing; one whose hash was only upgraded by another
+   * login at the same time is compared once more.
+   */
+  async function open(user: UserRow, password: string, session: SessionRow): Promise<boolean> {
+    if (await sessions.insertFor(session, user.passwordHash)) return true;
+    const present = await users.find(user.id);
+    const matches = await passwords.matches(password, present?.passwordHash ?? null);
+    return present !== null && matches && (await sessions.insertFor(session, present.passwordHash));
+  }
+
   return {
     /**
      * @throws invalid_credentials, alike for an unknown address, a wrong password and a disabled account;
@@ -87,10 +98,9 @@ export function createSessionLogic(options: SessionOptions) {
           "Please open the link that was mailed to this address, then sign in again.",
         );
       }
-      await upgradeHash(user, password);
       const now = new Date(clock());
       const id = uuidv7();
-      await sessions.insert({
+      const opened = await open(user, password, {
         id,
         userId: user.id,
         refreshCounter: 0,
@@ -101,6 +111,8 @@ export function createSessionLogic(options: SessionOptions) {
         address: client.address ?? null,
         userAgent: client.userAgent ?? null,
       });
+      if (!opened) throw invalidCredentials();
+      await upgradeHash(user, password);
       await audit({ event: "login", result: "success", userId: user.id, sessionId: id, client });
       return signedIn(user, id, 0);
     },

@@ -13,8 +13,20 @@ export function createSessionRepository(database: Sequelize) {
   const Session = defineSession(database);
 
   return {
-    async insert(session: SessionRow): Promise<void> {
-      await Session.create(session);
+    /**
+     * Opens a session for who still has this password and is not disabled; false when that changed since it was
+     * compared. A change of the password that comes later finds the session and ends it.
+     */
+    async insertFor(session: SessionRow, passwordHash: string): Promise<boolean> {
+      return database.transaction(async (transaction) => {
+        const [owner] = await database.query(
+          `SELECT id FROM auth.users
+            WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR SHARE`,
+          { bind: [session.userId, passwordHash], type: QueryTypes.SELECT, transaction },
+        );
+        if (owner) await Session.create(session, { transaction });
+        return owner !== undefined;
+      });
     },
 
     /** Whose session this is, or null when it ended or its user is disabled or gone. */

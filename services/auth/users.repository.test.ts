@@ -49,7 +49,7 @@ async function buildSession(fields: Partial<SessionRow> = {}): Promise<SessionRo
     userAgent: "a browser",
     ...fields,
   };
-  await sessions.insert(session);
+  await sessions.insertFor(session, user.passwordHash);
   return session;
 }
 
@@ -99,6 +99,20 @@ describe("users", () => {
 });
 
 describe("a session", () => {
+  it("is not opened with a password that was changed since it was compared, nor for the disabled", async () => {
+    const user = buildUser();
+    await users.insert(user);
+    const session = { ...(await buildSession()), id: uuidv7(), userId: user.id };
+    await users.update(user.id, { passwordHash: "$2b$04$another" });
+
+    expect(await sessions.insertFor(session, user.passwordHash)).toBe(false);
+    expect(await sessions.findOwner(session.id)).toBeNull();
+    expect(await sessions.insertFor(session, "$2b$04$another")).toBe(true);
+    expect(await sessions.findOwner(session.id)).toMatchObject({ id: user.id });
+    await users.changeAccess(user.id, { disabledAt: NOW });
+    expect(await sessions.insertFor({ ...session, id: uuidv7() }, "$2b$04$another")).toBe(false);
+  });
+
   it("knows its owner until it ends", async () => {
     const session = await buildSession();
     expect(await sessions.findOwner(session.id)).toEqual({
@@ -161,7 +175,7 @@ describe("a session", () => {
   it("ends with all of its owner's and nobody else's", async () => {
     const [mine, theirs] = [await buildSession(), await buildSession()];
     const second = { ...mine, id: uuidv7() };
-    await sessions.insert(second);
+    await sessions.insertFor(second, "$2b$04$hash");
     await sessions.endAll(mine.userId, NOW);
 
     const owners = await Promise.all([mine, second, theirs].map(({ id }) => sessions.findOwner(id)));
