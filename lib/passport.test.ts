@@ -101,6 +101,23 @@ describe("a passport", () => {
     connect.mockRestore();
   });
 
+  it("says what its holder may do, and whether a person is there", async () => {
+    const { make, pair, header, claims } = setUp();
+    const read = (changes: object) => make()(forge(header, { ...claims, ...changes }, pair.privateKey));
+
+    expect(await read({ scope: "account tasks:read" })).toMatchObject({ scopes: ["tasks:read", "account"] });
+    expect(await read({ scope: "tasks:read,account everything tasks:readx" })).toMatchObject({ scopes: [] });
+    expect(await read({ scope: "" })).toMatchObject({ scopes: [] });
+    expect(await read({})).toMatchObject({ sessionId: "session-1", client: null });
+    expect(await read({ sid: undefined, act: { sub: "mailer" } })).toMatchObject({
+      sessionId: null,
+      client: "mailer",
+    });
+    for (const scope of [undefined, null, ["account"], { account: true }]) {
+      expect([scope, await outcome(read({ scope }))]).toEqual([scope, "invalid_passport"]);
+    }
+  });
+
   it("is refused when it is no text at all", async () => {
     const { verify, passport } = setUp();
     for (const thing of [undefined, null, 0, true, {}, [passport], { toString: () => passport }]) {
@@ -168,6 +185,24 @@ describe("auth's keys", () => {
       verify(forge({ ...header, kid: "key-2" }, { ...claims, n }, rotated.privateKey)),
     );
     expect([await first, await second]).toEqual([IDENTITY, IDENTITY]);
+  });
+
+  it("that auth no longer publishes are forgotten in a quarter of an hour, however busy the service is", async () => {
+    const { verify, keys, jwk, header, claims, pair, passport, time } = setUp();
+    const rotated = newKeyPair();
+    await verify(passport);
+    const signed = (kid: string, privateKey = pair.privateKey) =>
+      forge({ ...header, kid }, { ...claims, exp: Math.floor(time.now / 1000) + 60 }, privateKey);
+    // For a while auth publishes both, then the new one alone.
+    keys.unshift(jwk("key-2", rotated));
+    time.now += 6_000;
+    await verify(signed("key-2", rotated.privateKey));
+    keys.length = 1;
+    for (let minute = 0; minute < 16; minute += 1) {
+      time.now += 60_000;
+      await verify(signed("key-2", rotated.privateKey));
+    }
+    expect(await outcome(verify(signed("key-1")))).toBe("invalid_passport");
   });
 
   it("that can't be fetched are an outage, no verdict; the next call asks again", async () => {

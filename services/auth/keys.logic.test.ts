@@ -1,6 +1,6 @@
 import { sign, verify } from "node:crypto";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
-import { createKeyring, type StoredKey } from "./keys.logic.ts";
+import { createKeyring, createSigningKey, resealKey, type StoredKey } from "./keys.logic.ts";
 import { createKeyRepository } from "./keys.repository.ts";
 
 const SECRET = "the secret of these tests";
@@ -112,6 +112,48 @@ describe("the keyring", () => {
       const cut = { ...key, sealedPrivateKey: key.sealedPrivateKey.subarray(0, length) };
       await expect(keyringOn(buildStore([cut])).open()).rejects.toThrow();
     }
+  });
+});
+
+describe("a key that another one took over from", () => {
+  const MINUTES = 60_000;
+  const rotate = async () => {
+    const { store } = await openKeyring();
+    const [old] = store.stored;
+    if (!old) throw new Error("no key");
+    const next = createSigningKey(SECRET, NOW);
+    store.stored.splice(0, 1, next, { ...old, retiredAt: new Date(NOW) });
+    const time = { now: NOW };
+    const keyring = createKeyring({ keys: store, secret: SECRET, clock: () => time.now });
+    await keyring.open();
+    return { keyring, time, old, next };
+  };
+
+  it("signs nothing more", async () => {
+    const { keyring, next } = await rotate();
+    expect(keyring.current().kid).toBe(next.kid);
+  });
+
+  it("verifies and is published until the last token it signed has expired, to the millisecond", async () => {
+    const { keyring, time, old, next } = await rotate();
+    const state = async () => [
+      (await keyring.find(old.kid)) !== undefined,
+      (await keyring.find(next.kid)) !== undefined,
+      keyring.jwks().keys.map(({ kid }) => kid),
+    ];
+    time.now = NOW + 15 * MINUTES - 1;
+    expect(await state()).toEqual([true, true, [next.kid, old.kid]]);
+    time.now = NOW + 15 * MINUTES;
+    expect(await state()).toEqual([false, true, [next.kid]]);
+  });
+
+  it("is opened by another AUTH_SECRET once it was sealed again, and by the first no more", async () => {
+    const { old } = await rotate();
+    const resealed = buildStore([resealKey(old, SECRET, "another secret")]);
+
+    await keyringOn(resealed, "another secret").open();
+    await expect(keyringOn(resealed).open()).rejects.toThrow(/AUTH_SECRET/);
+    expect(() => resealKey(old, "a wrong secret", "another secret")).toThrow(/AUTH_SECRET/);
   });
 });
 
