@@ -39,6 +39,10 @@ export const PASSPORT_TTL = 60;
 export const passportAudience = (namespace: string): string => `${namespace}/bus`;
 
 const UNKNOWN_KEY_COOLDOWN_MS = 5_000;
+/** A key that auth no longer publishes is forgotten after this. */
+const KEYS_MAX_AGE_MS = 5 * 60_000;
+/** Seconds that clocks of two nodes may differ. */
+const CLOCK_SKEW = 60;
 const invalid = (): Error => problem("invalid_passport", "The call carries no valid passport.");
 
 interface VerifierOptions {
@@ -68,7 +72,8 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now 
 
   async function keyFor(kid: string): Promise<KeyObject> {
     // Forged key ids must not turn every call into a request for keys.
-    if (!keys.has(kid) && clock() - loadedAt > UNKNOWN_KEY_COOLDOWN_MS) {
+    const age = clock() - loadedAt;
+    if (age > KEYS_MAX_AGE_MS || (!keys.has(kid) && age > UNKNOWN_KEY_COOLDOWN_MS)) {
       loading ??= load().finally(() => {
         loading = undefined;
       });
@@ -96,7 +101,9 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now 
       (sid !== undefined && typeof sid !== "string") ||
       typeof tz !== "string" ||
       typeof scope !== "string" ||
-      exp === undefined
+      exp === undefined ||
+      // auth signs none that lives longer: who has an old key must not make one for good.
+      exp > clock() / 1000 + PASSPORT_TTL + CLOCK_SKEW
     ) {
       throw invalid();
     }
