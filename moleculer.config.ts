@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { BrokerOptions, ServiceBroker } from "moleculer";
 import { busService, loadEnv } from "./config/env.ts";
+import { accountGuard } from "./lib/account-guard.ts";
 import { AmqpTransporter } from "./lib/amqp-transporter.ts";
 import { guardBus } from "./lib/bus-guard.ts";
 import { busUser, nodePrefix } from "./lib/bus-users.ts";
@@ -60,6 +61,7 @@ const config: BrokerOptions = {
   // Added after Moleculer's own, and so around them: the guard comes before params are validated.
   created(broker: ServiceBroker) {
     broker.middlewares.add(safeErrors);
+    if (env.BUS_USERS === "per-service") broker.middlewares.add(accountGuard);
     broker.middlewares.add(passportGuard);
     guardBus(broker, env.BUS_USERS);
     if (!broker.transit) broker.middlewares.add(wireParity);

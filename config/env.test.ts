@@ -134,7 +134,7 @@ describe("the settings", () => {
     "amqp://guest:guest@127.0.0.1:5672",
     "amqps://guest:guest@[::1]/",
     "amqp://taskmesh:0f1e2d3c4b5a69788796a5b4c3d2e1f0@rabbit:5672",
-  ])("let guest and short passwords to a RabbitMQ on this machine only: %s", (url) => {
+  ])("line 30: let guest and short passwords to a RabbitMQ on this machine only: %s", (url) => {
     expect(violationsOf({ AMQP_URL: url })).toEqual([]);
   });
 

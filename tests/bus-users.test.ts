@@ -229,6 +229,30 @@ describe("line 29: a node with the rights of tasks", () => {
     await Promise.all([node.stop(), caller.stop()]);
   });
 
+  test("can't use the passport of somebody who calls it to manage their account", async () => {
+    const node = await join("tasks", []);
+    await node.broker.waitForServices(["auth", "tasks"]);
+    const { accessToken: token } = ada.tokens;
+    const meta = await node.broker.call<{ passport: string }, object>("auth.verify", { token });
+    const outcome = (action: string, params: object) =>
+      node.broker.call(action, params, { meta: { passport: meta.passport } }).catch(({ type }) => type);
+    const attempts: [string, object][] = [
+      ["auth.me", {}],
+      ["auth.createToken", { name: "Stays", scopes: ["account"] }],
+      ["auth.listSessions", {}],
+      ["auth.endOtherSessions", {}],
+      ["auth.changePassword", { currentPassword: ada.password, newPassword: "another good pass phrase" }],
+      ["auth.listUsers", {}],
+      ["auth.changeUser", { id: ada.user.id, patch: { role: "admin" } }],
+    ];
+    for (const [action, params] of attempts) {
+      expect([action, await outcome(action, params)]).toEqual([action, "forbidden"]);
+    }
+    expect(await outcome("tasks.list", {})).toMatchObject({ items: expect.any(Array) });
+    expect((await ada.http.get("/auth/tokens")).body).toMatchObject({ items: [] });
+    await node.stop();
+  });
+
   test("can't speak in the name of another node, that of the one it asks least of all", async () => {
     const ran: string[] = [];
     const open = { access: "open", handler: () => ran.push("open") };
