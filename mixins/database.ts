@@ -1,16 +1,33 @@
 import type { ServiceSchema } from "moleculer";
 import DbService from "moleculer-db";
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
+import pg from "pg";
 import { type Model, type ModelStatic, type Options, Sequelize } from "sequelize";
 
 /** Milliseconds: a database that does not answer fails the call before the gateway gives up on it. */
 const CONNECT_TIMEOUT = 2_000;
 const STATEMENT_TIMEOUT = 3_000;
 
+/**
+ * Sequelize listens for a connection's errors only after it was told that it is connected. A server that stops at that
+ * very moment sends its farewell along, and an error event that nobody hears ends the process. Hearing it is enough:
+ * the connection's next query fails.
+ */
+class HeardClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on("error", () => {});
+  }
+}
+
+/** The driver that every Sequelize of ours uses. */
+export const driver = { ...pg, Client: HeardClient };
+
 /** A pool on one PostgreSQL. Nothing is sent before the first query. */
 export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): Sequelize =>
   new Sequelize(url, {
     dialect: "postgres",
+    dialectModule: driver,
     logging: false,
     pool: { acquire: CONNECT_TIMEOUT, ...pool },
     dialectOptions: {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { Sequelize } from "sequelize";
 import { SequelizeStorage, Umzug } from "umzug";
 import { loadEnv } from "../config/env.ts";
+import { driver } from "./database.ts";
 
 /** What a migration file exports as `up` and `down`. */
 export type Migration = (database: Sequelize) => Promise<void>;
@@ -48,6 +49,7 @@ async function migrate(
 ): Promise<MigrationStatus> {
   const database = new Sequelize(url, {
     dialect: "postgres",
+    dialectModule: driver,
     logging: false,
     pool: { max: 1, idle: 600_000 },
   });
