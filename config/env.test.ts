@@ -30,6 +30,8 @@ describe("the settings", () => {
       REQUIRE_VERIFIED_EMAIL: "off",
       TRUST_PROXY: 0,
       EXTRA_ROUTES: [],
+      TRASH_RETENTION: 30 * 86_400,
+      CHANGES_RETENTION: 365 * 86_400,
       RATE_LIMIT: "on",
       LOG_LEVEL: "info",
     });
@@ -120,6 +122,8 @@ describe("the settings", () => {
     ["REQUIRE_VERIFIED_EMAIL", "yes"],
     ["TRUST_PROXY", "true"],
     ["TRUST_PROXY", "-1"],
+    ["TRASH_RETENTION", "12h"],
+    ["CHANGES_RETENTION", "0d"],
     ["RATE_LIMIT", "yes"],
     ["LOG_LEVEL", "verbose"],
   ])("refuse %s=%s, by name", (name, value) => {
@@ -171,6 +175,8 @@ describe("the settings", () => {
       MAIL_FROM: "x",
       REQUIRE_VERIFIED_EMAIL: "x",
       TRUST_PROXY: "x",
+      TRASH_RETENTION: "x",
+      CHANGES_RETENTION: "x",
       RATE_LIMIT: "x",
       LOG_LEVEL: "x",
     };

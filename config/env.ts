@@ -50,6 +50,10 @@ export interface Env {
   EXTRA_ROUTES: string[];
   /** Services that hold content of users and erase it (`<service>.eraseAll`) when an account is deleted. */
   CONTENT_SERVICES: string[];
+  /** How long deleted tasks stay in the trash. */
+  TRASH_RETENTION: number;
+  /** How long the log keeps changes that were followed by newer ones: the age of versions and of clients' copies. */
+  CHANGES_RETENTION: number;
   /** `off` switches every limit and throttle off: for tests and benchmarks. */
   RATE_LIMIT: "on" | "off";
   LOG_LEVEL: "fatal" | "error" | "warn" | "info" | "debug" | "trace";
@@ -196,6 +200,8 @@ const schema = Joi.object<Env>({
   TRUST_PROXY: Joi.number().integer().min(0).max(10).default(0),
   EXTRA_ROUTES: list.default([]),
   CONTENT_SERVICES: list.default(["tasks"]),
+  TRASH_RETENTION: duration("1d", "3650d").default(30 * 86_400),
+  CHANGES_RETENTION: duration("1d", "3650d").default(365 * 86_400),
   RATE_LIMIT: Joi.string().valid("on", "off").default("on"),
   LOG_LEVEL: Joi.string().valid("fatal", "error", "warn", "info", "debug", "trace").default("info"),
 });

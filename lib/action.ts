@@ -1,6 +1,6 @@
 import Joi from "joi";
 import type { ActionSchema, Context } from "moleculer";
-import type { ProblemCode } from "./errors.ts";
+import { type ProblemCode, problem } from "./errors.ts";
 import type { Identity, Scope } from "./passport.ts";
 import { joi } from "./validator.ts";
 
@@ -72,6 +72,38 @@ function readClient(meta: unknown): Client {
   if ("userAgent" in meta && typeof meta.userAgent === "string")
     client.userAgent = meta.userAgent.slice(0, 512);
   return client;
+}
+
+/** How a request can be told when it comes again; by whoever sends it. */
+export interface Delivery {
+  /** Chosen by the client, who may repeat the request with it: 1 to 255 visible characters. */
+  idempotencyKey?: string;
+  /** A UUID for this request alone: the gateway gives one to each, since a lost connection makes RabbitMQ deliver twice. */
+  operationId?: string;
+  /** Lets the caller know, in `ctx.meta.replayed`, that the answer is that of the first time. */
+  onReplay: () => void;
+}
+
+const KEY = /^[\x21-\x7e]{1,255}$/;
+export const isIdempotencyKey = (key: string): boolean => KEY.test(key);
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Reads `idempotencyKey` and `operationId` of a call's meta. @throws invalid_request */
+export function readDelivery({ meta }: { meta: object }): Delivery {
+  const fields: Record<string, unknown> = { ...meta };
+  const { idempotencyKey, operationId } = fields;
+  const delivery: Delivery = { onReplay: () => void Object.assign(meta, { replayed: true }) };
+  if (idempotencyKey !== undefined) {
+    if (typeof idempotencyKey !== "string" || !isIdempotencyKey(idempotencyKey))
+      throw problem("invalid_request", "An idempotency key has 1 to 255 visible characters.");
+    delivery.idempotencyKey = idempotencyKey;
+  }
+  if (operationId !== undefined) {
+    if (typeof operationId !== "string" || !UUID.test(operationId))
+      throw problem("invalid_request", "operationId must be a UUID in lower case.");
+    delivery.operationId = operationId;
+  }
+  return delivery;
 }
 
 const nothing = Joi.object<Record<string, never>>({});

@@ -2,7 +2,14 @@ import type { ServiceSchema } from "moleculer";
 import DbService from "moleculer-db";
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
 import pg from "pg";
-import { type Model, type ModelStatic, type Options, Sequelize } from "sequelize";
+import {
+  type Model,
+  type ModelStatic,
+  type Options,
+  QueryTypes,
+  Sequelize,
+  type Transaction,
+} from "sequelize";
 
 /** Milliseconds: a database that does not answer fails the call before the gateway gives up on it. */
 const CONNECT_TIMEOUT = 2_000;
@@ -38,6 +45,14 @@ export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): 
       keepAlive: true,
     },
   });
+
+/** Runs one statement and gives its rows. */
+export type Run = <T extends object>(sql: string, bind: unknown[]) => Promise<T[]>;
+
+export const runOn =
+  (database: Sequelize, transaction?: Transaction): Run =>
+  (sql, bind) =>
+    database.query(sql, { bind, type: QueryTypes.SELECT, ...(transaction ? { transaction } : {}) });
 
 /** The columns of a model for a SELECT or RETURNING, named like its attributes. */
 export const selectList = (model: ModelStatic<Model>): string =>

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Task } from "../services/tasks/tasks.schema.ts";
+import type { Task } from "../services/tasks/task.schema.ts";
 import { buildPerson, buildTask, httpFor, type Person, signIn } from "./support/client.ts";
 import { createDatabase } from "./support/database.ts";
 import {

@@ -14,7 +14,7 @@ import { loadRoutes } from "./extra-routes.ts";
 import { createHandler, createMethodFallback, type Handler } from "./handler.ts";
 import { httpServerMixin } from "./http-server.ts";
 import { pages } from "./pages.ts";
-import { retryAfterOf, sendProblem, toProblem } from "./problem.ts";
+import { failedOf, pathOf, retryAfterOf, sendProblem, toProblem } from "./problem.ts";
 import { createRateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
 
@@ -60,8 +60,6 @@ function logRequest(request: IncomingRequest, response: GatewayResponse, next: (
   });
   next();
 }
-
-const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?", 1)[0] ?? "/";
 
 type Alias = (request: IncomingRequest, response: GatewayResponse) => void;
 
@@ -113,13 +111,7 @@ function fail(request: IncomingRequest, response: ServerResponse, error: unknown
 }
 
 function answer(request: IncomingRequest, response: ServerResponse, error: unknown, route?: Route): void {
-  const found = toProblem(error, {
-    path: pathOf(request),
-    requestId: request.$ctx?.requestID ?? randomUUID(),
-    pathParams: (route?.path.match(/:\w+/g) ?? []).map((name) => name.slice(1)),
-    input: route?.input ?? "none",
-    ...(route?.bodyAs ? { bodyAs: route.bodyAs } : {}),
-  });
+  const found = toProblem(error, failedOf(request, route));
   if (found.status >= 500) {
     request.$service.logger.error(
       { requestId: found.requestId, code: found.code, err: error },

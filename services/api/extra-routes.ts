@@ -18,6 +18,10 @@ const route = Joi.object<Route, true>({
   status: Joi.number().valid(200, 201, 202, 204).required(),
   location: Joi.string().pattern(PATH),
   paged: Joi.boolean().valid(true),
+  tagged: Joi.boolean().valid(true),
+  conditional: Joi.boolean().valid(true),
+  repeatable: Joi.boolean().valid(true),
+  partial: Joi.boolean().valid(true),
   maxAge: Joi.number().integer().min(0),
 });
 

@@ -1,9 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "moleculer";
 import type { GatewayResponse, IncomingRequest } from "moleculer-web";
+import { v7 as uuidv7 } from "uuid";
+import { isIdempotencyKey } from "../../lib/action.ts";
 import { problem } from "../../lib/errors.ts";
 import { clientAddress } from "./client-address.ts";
+import { entityTag, isFresh, readConditions } from "./conditions.ts";
 import { acceptedTypes, readParams } from "./input.ts";
+import { failedOf, withProblems } from "./problem.ts";
 import type { RateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
 
@@ -21,7 +25,7 @@ interface HandlerOptions {
 /** What happens to a request once its route is known, from top to bottom. */
 export function createHandler(route: Route, { trustedProxies, limits }: HandlerOptions): Handler {
   return async (request, response) => {
-    const ctx: Context = request.$ctx;
+    const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
     const deadline = Date.now() + DEADLINE;
     const call = async <T>(action: string, params: object, meta: object): Promise<T> =>
       ctx.call(action, params, { meta, timeout: Math.max(1, deadline - Date.now()) });
@@ -33,8 +37,12 @@ export function createHandler(route: Route, { trustedProxies, limits }: HandlerO
     const caller = route.access === "bearer" ? await authenticate(request, call) : undefined;
     if (caller) await limits.countUser(caller.user.id, response);
     else await limits.countAddress(request, response, route);
+    const conditions = route.conditional ? readConditions(request) : {};
+    const delivery = route.repeatable ? readDelivery(request) : {};
     const params = await readParams(route, request, response, pathParams(request));
-    const result = await call(route.action, params, { client, passport: caller?.passport });
+    const meta = { client, passport: caller?.passport, ...delivery };
+    const result = await call(route.action, { ...params, ...conditions }, meta);
+    if (ctx.meta.replayed === true) response.setHeader("Idempotency-Replayed", "true");
     respond(route, request, response, result);
   };
 }
@@ -66,6 +74,21 @@ function bearerToken(request: IncomingMessage): string {
   return token;
 }
 
+/**
+ * What tells a repetition of this write: by the client's own key, or else by the gateway's.
+ *
+ * @throws invalid_request
+ */
+function readDelivery(request: IncomingMessage): { idempotencyKey: string } | { operationId: string } {
+  const sent = request.headersDistinct["idempotency-key"];
+  if (sent === undefined) return { operationId: uuidv7() };
+  const [idempotencyKey = ""] = sent;
+  if (sent.length > 1 || !isIdempotencyKey(idempotencyKey)) {
+    throw problem("invalid_request", "Idempotency-Key must be one value of 1 to 255 visible characters.");
+  }
+  return { idempotencyKey };
+}
+
 /** moleculer-web has matched and decoded them. */
 const pathParams = (request: IncomingRequest): Record<string, string> => request.$params.params;
 
@@ -84,11 +107,19 @@ function respond(route: Route, request: IncomingRequest, response: ServerRespons
   if (route.paged && typeof fields.nextCursor === "string") {
     response.setHeader("Link", `<${nextPage(request.originalUrl, fields.nextCursor)}>; rel="next"`);
   }
+  if (route.tagged && typeof fields.version === "number") {
+    const tag = entityTag(fields.version);
+    response.setHeader("ETag", tag);
+    if (route.method === "GET" && isFresh(request, tag)) {
+      response.writeHead(304).end();
+      return;
+    }
+  }
   if (route.status === 204) {
     response.writeHead(204).end();
     return;
   }
-  const body = JSON.stringify(result);
+  const body = JSON.stringify(route.partial ? withProblems(result, failedOf(request, route)) : result);
   response.writeHead(route.status, {
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": Buffer.byteLength(body),

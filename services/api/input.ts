@@ -12,6 +12,11 @@ const MERGE_PATCH_TYPE = "application/merge-patch+json";
 /** A key that Joi would drop without a word. */
 const PROTO = "__proto__";
 
+/** Params that conditional routes take from headers. */
+const FROM_HEADERS = ["ifMatch", "ifNoneMatch"];
+export const isFromHeader = (route: Pick<Route, "conditional">, name: string): boolean =>
+  route.conditional === true && FROM_HEADERS.includes(name);
+
 const rawBody = bodyParser.raw({ limit: MAX_BODY, type: () => true });
 
 /** Media types that a route takes; also what `Accept-Post` and `Accept-Patch` say. */
@@ -24,7 +29,7 @@ export const acceptedTypes = (method: string): string[] =>
  * @throws invalid_json, invalid_request, payload_too_large, unsupported_media_type, validation_failed
  */
 export async function readParams(
-  route: Pick<Route, "method" | "input" | "bodyAs">,
+  route: Pick<Route, "method" | "input" | "bodyAs" | "conditional">,
   request: IncomingMessage,
   response: ServerResponse,
   path: Record<string, string>,
@@ -32,12 +37,13 @@ export async function readParams(
   const query = readQuery(request.url ?? "");
   const body = await readBody(route.method, request, response);
 
+  const isFromElsewhere = (name: string): boolean => name in path || isFromHeader(route, name);
   const unexpected: Violation[] = [
     ...Object.keys(query)
       .filter((name) => route.input !== "query" || name === PROTO)
       .map((name) => unknown(name, "parameter", "query")),
     ...Object.keys(body ?? {})
-      .filter((name) => route.input !== "body" || name === PROTO || (!route.bodyAs && name in path))
+      .filter((name) => route.input !== "body" || name === PROTO || (!route.bodyAs && isFromElsewhere(name)))
       .map((name) => unknown(name, "field")),
   ];
   if (unexpected.length > 0) throw validationFailed(unexpected);

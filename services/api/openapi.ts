@@ -1,7 +1,7 @@
 import { type Described, describeOperation } from "./openapi/operation.ts";
 import { createProblemResponses } from "./openapi/problems.ts";
 import { createSchemas } from "./openapi/schemas.ts";
-import { headers, info, problemSchema, securitySchemes, servers, tags } from "./openapi/texts.ts";
+import { headers, info, parameters, problemSchema, securitySchemes, servers, tags } from "./openapi/texts.ts";
 import type { Route } from "./routes.ts";
 
 /**
@@ -46,6 +46,7 @@ export function buildOpenApi(
     components: {
       schemas: { ...schemas.components, Problem: problemSchema },
       responses: failures.components,
+      parameters,
       headers,
       securitySchemes,
     },

@@ -95,11 +95,32 @@ export const help: Record<ProblemCode, Help> = {
     detail: "Allowed here: GET, HEAD, POST.",
     path: "/tasks",
   },
+  idempotency_in_flight: {
+    advice:
+      "The first request with this <code>Idempotency-Key</code> has not been answered yet. Wait a moment, then repeat " +
+      "it with the same key.",
+    detail: "The first request with this key is still running.",
+    path: "/tasks",
+  },
   email_taken: {
     advice:
       "Sign in instead, or register with another address. Upper and lower case don’t make a difference.",
     detail: "There is an account with this e-mail address already.",
     path: "/auth/register",
+  },
+  since_expired: {
+    advice:
+      "The changes since then are not kept any more, or <code>since</code> is of another installation. Drop your copy and " +
+      "start again: <code>GET /changes</code> without <code>since</code>.",
+    detail: "Changes since then are not kept: start again without `since`.",
+    path: "/changes",
+  },
+  precondition_failed: {
+    advice:
+      "Somebody changed the task since you read it. <code>ETag</code> and <code>currentVersion</code> say which version " +
+      "there is now: read it, decide again, and send the new ETag in <code>If-Match</code>.",
+    detail: "The task is at version 4.",
+    path: "/tasks/01a202b2-c500-7c3a-9d2e-4f5a6b7c8d9e",
   },
   payload_too_large: {
     advice: "Keep the body under 1 MiB.",
@@ -120,6 +141,20 @@ export const help: Record<ProblemCode, Help> = {
       "mistake never goes unnoticed.",
     detail: '"title" is required. "prioritty" is not allowed: did you mean "priority"?',
     path: "/tasks",
+  },
+  idempotency_key_reused: {
+    advice:
+      "An <code>Idempotency-Key</code> belongs to one request, for a day. Make a new one for each request, and use it " +
+      "again only to repeat that very request.",
+    detail: "This key was used for another request.",
+    path: "/tasks",
+  },
+  not_applied: {
+    advice:
+      "In a bulk that is <code>atomic</code>, one operation that fails undoes all. Mend the ones that have another " +
+      "problem, or send <code>atomic: false</code>.",
+    detail: "Another operation could not be done, so none was.",
+    path: "/tasks/bulk",
   },
   invalid_mailed_token: {
     advice:

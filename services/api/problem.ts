@@ -1,6 +1,10 @@
-import type { ServerResponse } from "node:http";
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingRequest } from "moleculer-web";
 import { problems, type Violation } from "../../lib/errors.ts";
+import { entityTag } from "./conditions.ts";
 import { acceptedTypes } from "./input.ts";
+import type { Route } from "./routes.ts";
 
 /** An error as a client sees it (RFC 9457). */
 interface Problem {
@@ -11,6 +15,8 @@ interface Problem {
   instance: string;
   code: string;
   requestId: string;
+  /** With `precondition_failed`: the version that there is. */
+  currentVersion?: number;
   errors?: { pointer?: string; parameter?: string; code: string; detail: string }[];
 }
 
@@ -24,6 +30,16 @@ export interface Failed {
   /** The param that the body was handed over as; no part of a pointer into it. */
   bodyAs?: string;
 }
+
+export const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?", 1)[0] ?? "/";
+
+export const failedOf = (request: IncomingRequest, route?: Route): Failed => ({
+  path: pathOf(request),
+  requestId: request.$ctx?.requestID ?? randomUUID(),
+  pathParams: (route?.path.match(/:\w+/g) ?? []).map((name) => name.slice(1)),
+  input: route?.input ?? "none",
+  ...(route?.bodyAs ? { bodyAs: route.bodyAs } : {}),
+});
 
 /** Moleculer's own errors, by their type; what is not here and has no code of ours is `internal`. */
 const MOLECULER_TYPES: Record<string, keyof typeof problems> = {
@@ -73,8 +89,15 @@ export function toProblem(error: unknown, failed: Failed): Problem {
     instance: failed.path,
     code: shownCode,
     requestId: failed.requestId,
+    ...currentVersion(shownCode, data),
     ...(violations.length > 0 && !misses ? { errors: violations.map((each) => toItem(each, failed)) } : {}),
   };
+}
+
+function currentVersion(code: string, data: unknown): { currentVersion?: number } {
+  const version =
+    code === "precondition_failed" && data instanceof Object && "version" in data && data.version;
+  return typeof version === "number" ? { currentVersion: version } : {};
 }
 
 const detailOf = (code: string, status: number, message: string): string =>
@@ -143,6 +166,7 @@ export function sendProblem(response: ServerResponse, problem: Problem, retryAft
     const { method = "POST" } = response.req;
     headers[method === "PATCH" ? "Accept-Patch" : "Accept-Post"] = acceptedTypes(method).join(", ");
   }
+  if (problem.currentVersion !== undefined) headers.ETag = entityTag(problem.currentVersion);
   if (retryAfter !== undefined) headers["Retry-After"] = String(retryAfter);
   response.writeHead(problem.status, headers);
   response.end(response.req.method === "HEAD" ? undefined : body);
@@ -151,3 +175,26 @@ export function sendProblem(response: ServerResponse, problem: Problem, retryAft
 /** RFC 6750, section 3: an error code only when there were credentials. */
 const challenge = (code: string): string =>
   `Bearer realm="taskmesh"${CHALLENGED.includes(code) ? `, error="${code}"` : ""}`;
+
+/** A result whose `results` say why some of them failed, with those reasons as problem documents. */
+export function withProblems(result: unknown, failed: Failed): unknown {
+  const { results } = Object(result);
+  if (!Array.isArray(results)) return result;
+  return { ...Object(result), results: results.map((each, index) => withProblem(each, index, failed)) };
+}
+
+function withProblem(each: object, index: number, failed: Failed): unknown {
+  const { problem: reason } = Object(each);
+  if (reason === undefined) return each;
+  const { code, status, detail, data } = Object(reason);
+  const violations = readViolations(data).map((found) => ({
+    ...found,
+    path: ["operations", index, ...found.path],
+  }));
+  const error = Object.assign(new Error(detail), {
+    type: code,
+    code: status,
+    data: violations.length > 0 ? { violations } : data,
+  });
+  return { ...each, problem: toProblem(error, failed) };
+}

@@ -20,6 +20,14 @@ export interface Route {
   location?: string;
   /** The result has a `nextCursor`: it also goes into a `Link` header (RFC 8288). */
   paged?: true;
+  /** The result has a `version`: it is the ETag of the answer, and a reader that has it already gets 304. */
+  tagged?: true;
+  /** `If-Match` and `If-None-Match` go to the action as `ifMatch` and `ifNoneMatch`, lists of versions. */
+  conditional?: true;
+  /** A write that is done once, however often it comes: with an `Idempotency-Key`, or when RabbitMQ repeats it. */
+  repeatable?: true;
+  /** Each of the result's `results` may have a `problem`: it becomes a problem document. */
+  partial?: true;
   /** Seconds that anyone may keep the answer; without it, nobody may. */
   maxAge?: number;
 }
@@ -49,9 +57,17 @@ export const routes: Route[] = [
   { method: "GET",    path: "/audit-events",          action: "auth.listAuditEvents",  access: "bearer", input: "query", status: 200, paged: true },
   { method: "GET",    path: "/.well-known/jwks.json", action: "auth.jwks",     access: "open",   input: "none",  status: 200, maxAge: 60 },
 
-  { method: "POST",   path: "/tasks",                 action: "tasks.create",  access: "bearer", input: "body",  status: 201, location: "/tasks/:id" },
+  { method: "POST",   path: "/tasks",                 action: "tasks.create",  access: "bearer", input: "body",  status: 201, location: "/tasks/:id", tagged: true, repeatable: true },
   { method: "GET",    path: "/tasks",                 action: "tasks.list",    access: "bearer", input: "query", status: 200, paged: true },
-  { method: "GET",    path: "/tasks/:id",             action: "tasks.get",     access: "bearer", input: "none",  status: 200 },
-  { method: "PATCH",  path: "/tasks/:id",             action: "tasks.update",  access: "bearer", input: "body",  status: 200, bodyAs: "patch" },
-  { method: "DELETE", path: "/tasks/:id",             action: "tasks.delete",  access: "bearer", input: "none",  status: 204 },
+  { method: "POST",   path: "/tasks/bulk",            action: "tasks.bulk",    access: "bearer", input: "body",  status: 200, repeatable: true, partial: true },
+  { method: "GET",    path: "/tasks/:id",             action: "tasks.get",     access: "bearer", input: "none",  status: 200, tagged: true },
+  { method: "PATCH",  path: "/tasks/:id",             action: "tasks.update",  access: "bearer", input: "body",  status: 200, bodyAs: "patch", tagged: true, conditional: true, repeatable: true },
+  { method: "DELETE", path: "/tasks/:id",             action: "tasks.delete",  access: "bearer", input: "none",  status: 204, conditional: true, repeatable: true },
+  { method: "GET",    path: "/tasks/:id/history",     action: "tasks.history", access: "bearer", input: "query", status: 200, paged: true },
+  { method: "POST",   path: "/tasks/:id/revert",      action: "tasks.revert",  access: "bearer", input: "body",  status: 200, tagged: true, conditional: true, repeatable: true },
+  { method: "GET",    path: "/trash",                 action: "tasks.listTrash",  access: "bearer", input: "query", status: 200, paged: true },
+  { method: "DELETE", path: "/trash",                 action: "tasks.emptyTrash", access: "bearer", input: "none",  status: 204 },
+  { method: "POST",   path: "/trash/:id/restore",     action: "tasks.restore", access: "bearer", input: "none",  status: 200, tagged: true, conditional: true, repeatable: true },
+  { method: "DELETE", path: "/trash/:id",             action: "tasks.erase",   access: "bearer", input: "none",  status: 204, conditional: true, repeatable: true },
+  { method: "GET",    path: "/changes",               action: "tasks.changes", access: "bearer", input: "query", status: 200 },
 ];

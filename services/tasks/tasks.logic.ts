@@ -1,30 +1,19 @@
-import { v7 as uuidv7 } from "uuid";
 import { notFound, problem } from "../../lib/errors.ts";
-import type { Identity } from "../../lib/passport.ts";
 import type { Cursors, Position } from "./cursors.logic.ts";
-import { type DueCondition, readDue, readDueFilter, readRange, startOfDay, toDueView } from "./due.logic.ts";
-import type { RowPatch, TaskRepository, TaskRow } from "./tasks.repository.ts";
-import {
-  type ListParams,
-  type NewTask,
-  PRIORITIES,
-  type Priority,
-  type SortField,
-  type SortKey,
-  type Task,
-  type TaskPage,
-  type TaskPatch,
-} from "./tasks.schema.ts";
-
-type Caller = Pick<Identity, "userId" | "timeZone">;
+import { type DueCondition, readDueFilter, readRange, startOfDay } from "./due.logic.ts";
+import { PRIORITIES, type Task } from "./task.schema.ts";
+import { toTaskView } from "./task-view.logic.ts";
+import type { TaskQueries, TaskRow } from "./tasks.repository.ts";
+import type { ListParams, SortField, SortKey, TaskPage } from "./tasks.schema.ts";
+import type { Caller } from "./writes.logic.ts";
 
 interface TaskLogicOptions {
-  tasks: TaskRepository;
+  tasks: Pick<TaskQueries, "find" | "list" | "datesOutside" | "moveDates">;
   cursors: () => Cursors;
   clock: () => number;
 }
 
-/** What a person may do with their tasks. Whose they are comes from the caller's identity and nowhere else. */
+/** How a person reads their tasks. Whose they are comes from the caller's identity and nowhere else. */
 export function createTaskLogic({ tasks, cursors, clock }: TaskLogicOptions) {
   const found = (row: TaskRow | null): Task => {
     if (!row) throw notFound("task");
@@ -40,39 +29,7 @@ export function createTaskLogic({ tasks, cursors, clock }: TaskLogicOptions) {
   }
 
   return {
-    async create({ userId, timeZone }: Caller, task: NewTask): Promise<Task> {
-      const now = new Date(clock());
-      const { due, priority, ...plain } = task;
-      const row: TaskRow = {
-        userId,
-        id: uuidv7(),
-        ...plain,
-        priority: PRIORITIES.indexOf(priority),
-        ...readDue(due, timeZone),
-        completedAt: task.status === "done" ? now : null,
-        version: 1,
-        createdAt: now,
-        updatedAt: now,
-      };
-      await tasks.insert(row);
-      return toTaskView(row);
-    },
-
     get: async ({ userId }: Caller, id: string): Promise<Task> => found(await tasks.find(userId, id)),
-
-    /** RFC 7396; a patch that changes nothing leaves version and `updatedAt` alone. */
-    update: async ({ userId, timeZone }: Caller, id: string, patch: TaskPatch): Promise<Task> =>
-      found(await tasks.update(userId, id, toRowPatch(patch, timeZone), new Date(clock()))),
-
-    async delete({ userId }: Caller, id: string): Promise<null> {
-      if (!(await tasks.remove(userId, id))) throw notFound("task");
-      return null;
-    },
-
-    async eraseAll({ userId }: Caller): Promise<null> {
-      await tasks.removeAll(userId);
-      return null;
-    },
 
     /** @throws invalid_cursor */
     async list(caller: Caller, params: ListParams): Promise<TaskPage> {
@@ -116,14 +73,6 @@ function dueConditions({ due, dueFrom, dueTo }: ListParams, now: Date, timeZone:
   return conditions;
 }
 
-function toRowPatch({ due, priority, ...plain }: TaskPatch, timeZone: string): RowPatch {
-  return {
-    ...plain,
-    ...(priority === undefined ? {} : { priority: PRIORITIES.indexOf(priority) }),
-    ...(due === undefined ? {} : readDue(due, timeZone)),
-  };
-}
-
 const FIELDS: Record<SortKey, SortField> = {
   createdAt: "createdAt",
   "-createdAt": "createdAt",
@@ -144,22 +93,3 @@ const positionOf = (row: TaskRow, order: { field: SortField }[]): Position => {
   const due = row.dueAt?.toISOString() ?? null;
   return [...order.map(({ field }) => (field === "due" ? due : values[field])), row.id];
 };
-
-const toPriority = (rank: number): Priority => PRIORITIES[rank] ?? "none";
-
-function toTaskView(row: TaskRow): Task {
-  return {
-    id: row.id,
-    userId: row.userId,
-    title: row.title,
-    description: row.description,
-    status: row.status,
-    priority: toPriority(row.priority),
-    due: toDueView(row),
-    tags: row.tags,
-    completedAt: row.completedAt?.toISOString() ?? null,
-    version: row.version,
-    createdAt: row.createdAt.toISOString(),
-    updatedAt: row.updatedAt.toISOString(),
-  };
-}

@@ -31,11 +31,22 @@ async function buildRow(fields: Partial<TaskRow> = {}): Promise<TaskRow> {
     version: 1,
     createdAt: T0,
     updatedAt: T0,
+    deletedAt: null,
     ...fields,
   };
-  await tasks.insert(row);
+  await tasks.insert([row]);
   return row;
 }
+
+/** The row after a patch, or null. */
+async function update(userId: string, id: string, patch: RowPatch, now: Date): Promise<TaskRow | null> {
+  const [written] = (await tasks.write(userId, [{ id, patch, trashed: false }], { now })) ?? [];
+  if (!written) return null;
+  const { matches: _matches, changed: _changed, ...row } = written;
+  return row;
+}
+
+const remove = (userId: string, id: string, now = T1) => update(userId, id, { deletedAt: now }, now);
 
 const allDay = (dueOn: string, dueAt: string) => ({ dueOn, dueZone: "UTC", dueAt: new Date(dueAt) });
 const noDue = { dueOn: null, dueZone: null, dueAt: null };
@@ -59,10 +70,10 @@ describe("a task", () => {
     const stranger = uuidv7();
 
     expect(await tasks.find(stranger, row.id)).toBeNull();
-    expect(await tasks.update(stranger, row.id, { title: "Mine" }, T1)).toBeNull();
-    expect(await tasks.update(stranger, row.id, {}, T1)).toBeNull();
-    expect(await tasks.remove(stranger, row.id)).toBe(false);
-    await tasks.removeAll(stranger);
+    expect(await update(stranger, row.id, { title: "Mine" }, T1)).toBeNull();
+    expect(await update(stranger, row.id, {}, T1)).toBeNull();
+    expect(await remove(stranger, row.id)).toBeNull();
+    while (await tasks.removeSome(stranger, 100));
     expect(await tasks.find(row.userId, row.id)).toEqual(row);
   });
 
@@ -84,7 +95,7 @@ describe("a patch", () => {
       {},
     ]) {
       const stop = db.countStatements();
-      await tasks.update(userId, id, patch, T1);
+      await update(userId, id, patch, T1);
       expect([patch, stop()]).toEqual([patch, 1]);
     }
   });
@@ -98,15 +109,15 @@ describe("a patch", () => {
     const { title, description, status, priority, tags, dueOn, dueZone, dueAt } = row;
     const same: RowPatch = { title, description, status, priority, tags, dueOn, dueZone, dueAt };
 
-    expect(await tasks.update(row.userId, row.id, same, T1)).toEqual(row);
-    expect(await tasks.update(row.userId, row.id, {}, T1)).toEqual(row);
+    expect(await update(row.userId, row.id, same, T1)).toEqual(row);
+    expect(await update(row.userId, row.id, {}, T1)).toEqual(row);
     expect(await tasks.find(row.userId, row.id)).toEqual(row);
   });
 
   it("leaves every other task alone", async () => {
     const row = await buildRow();
     const others = [await buildRow({ userId: row.userId }), await buildRow({ id: row.id })];
-    await tasks.update(row.userId, row.id, { title: "New", status: "done" }, T1);
+    await update(row.userId, row.id, { title: "New", status: "done" }, T1);
 
     for (const other of others) expect(await tasks.find(other.userId, other.id)).toEqual(other);
   });
@@ -114,7 +125,7 @@ describe("a patch", () => {
   it("takes text for text", async () => {
     const { userId, id } = await buildRow();
     const title = "'); DROP TABLE tasks.tasks; -- $1 %s";
-    expect(await tasks.update(userId, id, { title, tags: ["$2", "'"] }, T1)).toMatchObject({
+    expect(await update(userId, id, { title, tags: ["$2", "'"] }, T1)).toMatchObject({
       title,
       tags: ["$2", "'"],
     });
@@ -132,7 +143,7 @@ describe("a patch", () => {
       ];
       return fields[index % 5] ?? {};
     });
-    const results = await Promise.all(patches.map((patch) => tasks.update(userId, id, patch, T1)));
+    const results = await Promise.all(patches.map((patch) => update(userId, id, patch, T1)));
     const versions = results.map((result) => result?.version ?? 0);
     const final = await tasks.find(userId, id);
 
@@ -160,7 +171,7 @@ describe("a patch", () => {
         transaction: first,
       },
     );
-    const second = tasks.update(userId, id, { title: "A" }, T1);
+    const second = update(userId, id, { title: "A" }, T1);
     await waitForBlocked();
     await first.commit();
 
@@ -173,7 +184,7 @@ describe("a patch", () => {
     const pool = db.connect();
     const removal = await pool.transaction();
     await pool.query("DELETE FROM tasks.tasks WHERE user_id = $1", { bind: [userId], transaction: removal });
-    const patch = tasks.update(userId, id, { title: "B" }, T1);
+    const patch = update(userId, id, { title: "B" }, T1);
     await waitForBlocked();
     await removal.commit();
 
@@ -229,7 +240,7 @@ describe("patches one after another", () => {
         for (const [index, patch] of sequence.entries()) {
           const now = new Date(T1.getTime() + index * 1000);
           expected = patched(expected, patch, now);
-          expect(await tasks.update(expected.userId, expected.id, patch, now)).toEqual(expected);
+          expect(await update(expected.userId, expected.id, patch, now)).toEqual(expected);
         }
         expect(await tasks.find(expected.userId, expected.id)).toEqual(expected);
       }),
@@ -271,16 +282,32 @@ describe("a move to another time zone", () => {
 });
 
 describe("erasing", () => {
-  it("removes one, once", async () => {
+  it("needs a task of the trash, and takes it once", async () => {
     const { userId, id } = await buildRow();
-    expect([await tasks.remove(userId, id), await tasks.remove(userId, id)]).toEqual([true, false]);
+    const erase = () =>
+      tasks.atomically(
+        (bound) => bound.erase(userId, { id }),
+        () => true,
+      );
+    expect(await erase()).toBeNull();
+    await remove(userId, id);
+    expect(await erase()).toMatchObject({ id, matches: true });
+    expect(await erase()).toBeNull();
   });
 
-  it("removes everything of one person and nothing of another", async () => {
+  it("removes everything of one person, in parts, and nothing of another", async () => {
     const [mine, theirs] = [await buildRow(), await buildRow()];
-    await tasks.removeAll(mine.userId);
+    for (let index = 0; index < 5; index += 1) await buildRow({ userId: mine.userId });
+    let parts = 0;
+    while (await tasks.removeSome(mine.userId, 2)) parts += 1;
 
-    expect(await tasks.find(mine.userId, mine.id)).toBeNull();
+    expect(parts).toBeGreaterThan(3);
+    for (const table of ["tasks", "task_changes", "change_heads", "answers"]) {
+      const [left] = await db.database.query(`SELECT FROM tasks.${table} WHERE user_id = $1`, {
+        bind: [mine.userId],
+      });
+      expect([table, left]).toEqual([table, []]);
+    }
     expect(await tasks.find(theirs.userId, theirs.id)).toEqual(theirs);
   });
 });

@@ -1,118 +1,259 @@
-import { type Model, type ModelStatic, QueryTypes, type Sequelize } from "sequelize";
-import { selectList } from "../../mixins/database.ts";
-import { defineTask, type TaskRow } from "./models/task.model.ts";
+import {
+  type Model,
+  type ModelStatic,
+  QueryTypes,
+  type Sequelize,
+  type Transaction,
+  UniqueConstraintError,
+} from "sequelize";
+import { type Run, runOn, selectList } from "../../mixins/database.ts";
+import { createAnswerQueries } from "./answers.repository.ts";
+import { createChangeQueries } from "./changes.repository.ts";
+import { defineTask, type TaskContent, type TaskRow } from "./models/task.model.ts";
 import { type ListQuery, listSql } from "./tasks.sql.ts";
 
-export type { ListQuery, TaskRow };
+export type { TaskContent, TaskRow };
 
-/** Fields that a patch may set; the rest follows from them. */
-export type RowPatch = Partial<
-  Pick<TaskRow, "title" | "description" | "status" | "priority" | "dueOn" | "dueZone" | "dueAt" | "tags">
->;
+/** What a write may set. When it became done follows from the status, unless it is said; the version follows from all. */
+export type RowPatch = Partial<TaskContent & Pick<TaskRow, "deletedAt">>;
 
+/** One task to be changed, and what it must be like for that. */
+export interface Write {
+  id: string;
+  patch: RowPatch;
+  /** Whether it has to be in the trash; absent: either. Where it is not, there is no such task. */
+  trashed?: boolean;
+  /** One of these versions, and none of those. */
+  ifMatch?: number[] | undefined;
+  ifNoneMatch?: number[] | undefined;
+}
+
+/** What became of it. */
+export interface Written extends TaskRow {
+  /** Whether it was of a version asked for. If not, nothing was done. */
+  matches: boolean;
+  /** Whether the write made a difference. */
+  changed: boolean;
+}
+
+export type TaskQueries = ReturnType<typeof createTaskQueries>;
 export type TaskRepository = ReturnType<typeof createTaskRepository>;
 
-/** Every statement names the person: a task of somebody else is not there. */
-export function createTaskRepository(database: Sequelize) {
-  const Task: ModelStatic<Model<TaskRow>> = defineTask(database);
-  const columns = selectList(Task);
+/** Of a request that has been done, the log has the operation already. */
+const REPEATED = "task_changes_operation";
 
-  const rows = (sql: string, bind: unknown[]): Promise<TaskRow[]> =>
-    database.query<TaskRow>(sql, { bind, type: QueryTypes.SELECT });
+/** Every statement names the person: a task of somebody else is not there. */
+function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
+  const columns = selectList(Task);
+  const fields = new Map(
+    Object.entries(Task.getAttributes()).map(([name, { field = name }]) => [name, field]),
+  );
+  /** By the names that the table has for them. */
+  const toColumns = (values: object): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [fields.get(name) ?? name, value]));
 
   return {
-    model: Task,
+    ...createAnswerQueries(run),
+    ...createChangeQueries(run),
 
-    async insert(task: TaskRow): Promise<void> {
-      await Task.create(task, { returning: false });
+    /**
+     * @param operation the request, when it may come again
+     * @returns false when it had come before: nothing is written, and `repeated` has what it did
+     */
+    async insert(tasks: TaskRow[], operation: string | null = null): Promise<boolean> {
+      const names = [...fields.values(), "operation"].join(", ");
+      const records = tasks.map((task) => ({ ...toColumns(task), operation }));
+      const inserted = await unlessRepeated(
+        run(
+          `INSERT INTO tasks.tasks (${names})
+           SELECT ${names} FROM jsonb_populate_recordset(NULL::tasks.tasks, $1::jsonb) WITH ORDINALITY ORDER BY ordinality`,
+          [JSON.stringify(records)],
+        ),
+      );
+      return inserted !== null;
     },
 
     async find(userId: string, id: string): Promise<TaskRow | null> {
-      const [found] = await rows(`SELECT ${columns} FROM tasks.tasks WHERE user_id = $1 AND id = $2`, [
-        userId,
-        id,
-      ]);
+      const [found] = await run<TaskRow>(
+        `SELECT ${columns} FROM tasks.tasks WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL`,
+        [userId, id],
+      );
       return found ?? null;
     },
 
     list(userId: string, query: ListQuery): Promise<TaskRow[]> {
       const { sql, bind } = listSql(columns, userId, query);
-      return rows(sql, bind);
+      return run(sql, bind);
+    },
+
+    /** The last deleted first; `after` is the last of the page before. */
+    listTrash(
+      userId: string,
+      { after, limit }: { after: { deletedAt: string; id: string } | null; limit: number },
+    ): Promise<TaskRow[]> {
+      return run(
+        `SELECT ${columns} FROM tasks.tasks
+          WHERE user_id = $1 AND deleted_at IS NOT NULL
+            AND (deleted_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, id))
+          ORDER BY deleted_at DESC, id DESC LIMIT $4`,
+        [userId, after?.deletedAt ?? null, after?.id ?? null, limit],
+      );
     },
 
     /**
-     * One statement: the row after the patch, or as it was when the patch changes nothing, or null when it is not
-     * there. Only a real change counts up the version.
+     * Changes tasks in one statement: locks them in the order of their ids, compares, writes. One row for each task
+     * that is there, in no order: after its change, or as it is when nothing was to be done.
+     *
+     * @param operation the request, when it may come again
+     * @returns null when it had come before: nothing is written, and `repeated` has what it did
      */
-    async update(userId: string, id: string, patch: RowPatch, now: Date): Promise<TaskRow | null> {
-      const given = new Map<string, unknown>(Object.entries(patch));
-      const fields = Object.entries(Task.getAttributes())
-        .filter(([name]) => given.has(name))
-        .map(([name, { field = name }], index) => ({ field, value: given.get(name), bind: `$${index + 4}` }));
-      if (fields.length === 0) return this.find(userId, id);
-      const status = fields.find(({ field }) => field === "status");
-      const sets = fields.map(({ field, bind }) => `${field} = ${bind}`);
-      // A task that was done already keeps the moment when it became so.
-      if (status) {
-        sets.push(`completed_at = CASE WHEN ${status.bind} = 'done' THEN coalesce(b.completed_at, $3) END`);
-      }
-      // An all-day task is due on the same day whatever its zone: only its date can make a difference.
-      const changes = fields
-        .filter(({ field }) => field !== "due_zone")
-        .map(({ field, bind }) =>
-          field === "due_at"
-            ? {
-                was: "CASE WHEN b.due_on IS NULL THEN b.due_at END",
-                becomes: patch.dueOn === null ? bind : "NULL",
-              }
-            : { was: `b.${field}`, becomes: bind },
-        );
-      const [row] = await rows(
-        `WITH before AS (
-           SELECT * FROM tasks.tasks WHERE user_id = $1 AND id = $2 FOR UPDATE
+    write(
+      userId: string,
+      writes: Write[],
+      { now, operation = null }: { now: Date; operation?: string | null },
+    ): Promise<Written[] | null> {
+      const wanted = writes.map(({ patch, ifMatch, ifNoneMatch, ...rest }) => ({
+        ...rest,
+        patch: toColumns(patch),
+        if_match: ifMatch,
+        if_none_match: ifNoneMatch,
+      }));
+      const written = run<Written>(
+        `WITH wanted AS (
+           SELECT * FROM jsonb_to_recordset($3::jsonb)
+             AS w (id uuid, patch jsonb, trashed boolean, if_match integer[], if_none_match integer[])
+         ), before AS (
+           SELECT t AS task FROM tasks.tasks t
+            WHERE t.user_id = $1 AND t.id IN (SELECT id FROM wanted) ORDER BY t.id FOR UPDATE
+         ), judged AS (
+           SELECT b.task, w.patch,
+                  coalesce((b.task).version = ANY(w.if_match), true)
+                    AND NOT coalesce((b.task).version = ANY(w.if_none_match), false) AS matches
+             FROM before b JOIN wanted w ON w.id = (b.task).id
+            WHERE w.trashed IS NULL OR w.trashed = ((b.task).deleted_at IS NOT NULL)
          ), changed AS (
-           UPDATE tasks.tasks t SET ${sets.join(", ")}, version = b.version + 1, updated_at = $3
-             FROM before b
-            WHERE t.user_id = b.user_id AND t.id = b.id
-              AND (${changes.map(({ was }) => was).join(", ")})
-                  IS DISTINCT FROM (${changes.map(({ becomes }) => becomes).join(", ")})
+           UPDATE tasks.tasks t
+              SET title = n.title, description = n.description, status = n.status, priority = n.priority,
+                  due_on = n.due_on, due_zone = n.due_zone, due_at = n.due_at, tags = n.tags,
+                  completed_at = CASE WHEN n.status = 'done' THEN coalesce(n.completed_at, $2) END,
+                  deleted_at = n.deleted_at, updated_at = $2, operation = $4
+             FROM judged j CROSS JOIN LATERAL jsonb_populate_record(j.task, j.patch) n
+            WHERE j.matches AND t.user_id = $1 AND t.id = (j.task).id
            RETURNING t.*
+         ), unchanged AS (
+           SELECT (j.task).*, j.matches FROM judged j WHERE (j.task).id NOT IN (SELECT id FROM changed)
          )
-         SELECT ${columns} FROM changed
-         UNION ALL SELECT ${columns} FROM before WHERE NOT EXISTS (SELECT FROM changed)`,
-        [userId, id, now, ...fields.map(({ value }) => value)],
+         SELECT ${columns}, true AS matches, true AS changed FROM changed
+         UNION ALL SELECT ${columns}, matches, false AS changed FROM unchanged`,
+        [userId, now, JSON.stringify(wanted), operation],
       );
-      return row ?? null;
+      return unlessRepeated(written);
     },
 
-    async remove(userId: string, id: string): Promise<boolean> {
-      return (await Task.destroy({ where: { userId, id } })) === 1;
+    /** Erases a task of the trash for good; in a transaction, since it is locked and judged first. */
+    async erase(userId: string, write: Omit<Write, "patch" | "trashed">): Promise<Written | null> {
+      const locked = await this.write(userId, [{ ...write, patch: {}, trashed: true }], { now: new Date(0) });
+      const [found] = locked ?? [];
+      if (!found?.matches) return found ?? null;
+      await run("DELETE FROM tasks.tasks WHERE user_id = $1 AND id = $2", [userId, write.id]);
+      return found;
     },
 
-    async removeAll(userId: string): Promise<void> {
-      await Task.destroy({ where: { userId } });
+    /**
+     * Erases what is in the trash, of one person or what has been there since before that moment, at most so many
+     * tasks at a time.
+     *
+     * @returns what was erased, at the version that says so
+     */
+    eraseTrash({
+      userId = null,
+      before = null,
+      limit,
+    }: {
+      userId?: string | null;
+      before?: Date | null;
+      limit: number;
+    }): Promise<Pick<TaskRow, "userId" | "id" | "version">[]> {
+      return run(
+        `WITH old AS (
+           SELECT user_id, id FROM tasks.tasks
+            WHERE deleted_at IS NOT NULL
+              AND ($1::uuid IS NULL OR user_id = $1) AND ($2::timestamptz IS NULL OR deleted_at < $2)
+            ORDER BY user_id, id LIMIT $3 FOR UPDATE
+         )
+         DELETE FROM tasks.tasks t USING old WHERE t.user_id = old.user_id AND t.id = old.id
+         RETURNING t.user_id AS "userId", t.id, t.version + 1 AS version`,
+        [userId, before, limit],
+      );
     },
 
     /** The dates of all-day tasks whose `dueAt` belongs to another time zone. */
     async datesOutside(userId: string, timeZone: string): Promise<string[]> {
-      const found = await database.query<{ dueOn: string }>(
+      const found = await run<{ dueOn: string }>(
         `SELECT DISTINCT due_on AS "dueOn" FROM tasks.tasks
           WHERE user_id = $1 AND due_on IS NOT NULL AND (due_zone < $2 OR due_zone > $2)`,
-        { bind: [userId, timeZone], type: QueryTypes.SELECT },
+        [userId, timeZone],
       );
       return found.map(({ dueOn }) => dueOn);
     },
 
     /** Sets when all-day tasks are due in a time zone. No change of the task: its date stays. */
     async moveDates(userId: string, timeZone: string, days: { dueOn: string; dueAt: Date }[]): Promise<void> {
-      await database.query(
-        `UPDATE tasks.tasks t SET due_at = day.due_at, due_zone = $2
-           FROM unnest($3::date[], $4::timestamptz[]) AS day (due_on, due_at)
-          WHERE t.user_id = $1 AND t.due_on = day.due_on AND t.due_zone <> $2`,
-        {
-          bind: [userId, timeZone, days.map((day) => day.dueOn), days.map((day) => day.dueAt.toISOString())],
-        },
+      await run(
+        `WITH outside AS (
+           SELECT id FROM tasks.tasks
+            WHERE user_id = $1 AND due_on IS NOT NULL AND due_zone <> $2 ORDER BY id FOR UPDATE
+         )
+         UPDATE tasks.tasks t SET due_at = day.due_at, due_zone = $2
+           FROM unnest($3::date[], $4::timestamptz[]) AS day (due_on, due_at), outside
+          WHERE t.user_id = $1 AND t.id = outside.id AND t.due_on = day.due_on`,
+        [userId, timeZone, days.map((day) => day.dueOn), days.map((day) => day.dueAt.toISOString())],
       );
+    },
+
+    /**
+     * Removes everything of a person, at most so many tasks and changes at a time.
+     *
+     * @returns whether there may be more
+     */
+    async removeSome(userId: string, limit: number): Promise<boolean> {
+      const some = (table: string) => `DELETE FROM tasks.${table} WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM tasks.${table} WHERE user_id = $1 LIMIT $2)) RETURNING 1`;
+      for (const table of ["tasks", "task_changes"]) {
+        const removed = await run(some(table), [userId, limit]);
+        if (removed.length > 0) return true;
+      }
+      await run(
+        `WITH answers AS (DELETE FROM tasks.answers WHERE user_id = $1)
+         DELETE FROM tasks.change_heads WHERE user_id = $1`,
+        [userId],
+      );
+      return false;
+    },
+  };
+}
+
+export function createTaskRepository(database: Sequelize) {
+  const Task = defineTask(database);
+  const on = (transaction?: Transaction): TaskQueries =>
+    createTaskQueries(Task, runOn(database, transaction));
+
+  return {
+    ...on(),
+    model: Task,
+
+    /** All statements of `work` or none: what it returns is kept when `keep` says so, and undone otherwise. */
+    async atomically<T>(work: (tasks: TaskQueries) => Promise<T>, keep: (result: T) => boolean): Promise<T> {
+      const transaction = await database.transaction();
+      try {
+        const result = await work(on(transaction));
+        await (keep(result) ? transaction.commit() : transaction.rollback());
+        return result;
+      } catch (error) {
+        // A commit that failed has ended the transaction; a connection that broke has, too.
+        await transaction.rollback().catch(() => {});
+        throw error;
+      }
     },
 
     /** Shared by all tasks nodes. */
@@ -124,4 +265,15 @@ export function createTaskRepository(database: Sequelize) {
       return row.key;
     },
   };
+}
+
+/** Null when the same request had been done before. */
+async function unlessRepeated<T>(write: Promise<T>): Promise<T | null> {
+  try {
+    return await write;
+  } catch (error) {
+    const cause = error instanceof UniqueConstraintError ? error.parent : undefined;
+    if (cause && "constraint" in cause && cause.constraint === REPEATED) return null;
+    throw error;
+  }
 }

@@ -1,18 +1,71 @@
-import type { ServiceSchema } from "moleculer";
+import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import { loadEnv } from "../../config/env.ts";
-import { action, readyAction } from "../../lib/action.ts";
+import { action, type Contract, readDelivery, readyAction } from "../../lib/action.ts";
+import type { Identity, Scope } from "../../lib/passport.ts";
+import { validate } from "../../lib/validator.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
+import { createBulkLogic } from "./bulk.logic.ts";
+import { bulkEnvelope, readOperation } from "./bulk.schema.ts";
+import { createChangeLogic } from "./changes.logic.ts";
 import { type Cursors, createCursors } from "./cursors.logic.ts";
+import { createHousekeeping } from "./housekeeping.logic.ts";
+import { createIdempotency, type Request } from "./idempotency.logic.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository } from "./tasks.repository.ts";
 import { taskActions } from "./tasks.schema.ts";
+import { createTrashLogic } from "./trash.logic.ts";
+import type { Announcement, TaskWrites } from "./writes.logic.ts";
 
 const env = loadEnv("TASKS_DATABASE_URL");
+const clock = Date.now;
 
 const database = openDatabase(env.TASKS_DATABASE_URL);
 const repository = createTaskRepository(database);
+
+let broker: ServiceBroker;
 let cursors: Cursors;
-const tasks = createTaskLogic({ tasks: repository, cursors: () => cursors, clock: Date.now });
+
+/** Others read what it was from the log; who misses this finds it there all the same. */
+function announce({ event, ...told }: Announcement): void {
+  broker.emit(`task.${event}`, told);
+  broker.broadcast("tasks.changed", { userId: told.userId }, ["api"]);
+}
+
+const tasks = createTaskLogic({ tasks: repository, cursors: () => cursors, clock });
+const log = createChangeLogic({ tasks: repository });
+const trash = createTrashLogic({ tasks: repository, cursors: () => cursors, announce });
+const idempotency = createIdempotency({ tasks: repository, announce, clock });
+const bulk = createBulkLogic({
+  idempotency,
+  read: (operation) => validate(readOperation(operation), operation),
+  clock,
+});
+const housekeeping = createHousekeeping({
+  tasks: repository,
+  keepTrash: env.TRASH_RETENTION * 1000,
+  keepChanges: env.CHANGES_RETENTION * 1000,
+  announce,
+  clock,
+});
+/** Milliseconds between removals of what has had its time. */
+const HOUSEKEEPING_INTERVAL = 10 * 60_000;
+let sweeping: NodeJS.Timeout;
+
+const requestOf = <P>(ctx: Context<P>, params: unknown, { userId }: Identity): Request => ({
+  ...readDelivery(ctx),
+  userId,
+  action: ctx.action?.name ?? "",
+  params,
+});
+
+/** A write to one task, which is done once however often it comes. */
+const write = <P, R>(
+  contract: Contract<P, R> & { scope: Scope },
+  work: (writes: TaskWrites, params: P, caller: Identity) => Promise<R>,
+) =>
+  action(contract, (params, caller, ctx: Context<P>) =>
+    idempotency.once(requestOf(ctx, params, caller), (writes) => work(writes, params, caller)),
+  );
 
 /** The tasks of the person whose passport a call carries. */
 const tasksService: ServiceSchema = {
@@ -20,18 +73,48 @@ const tasksService: ServiceSchema = {
   mixins: [databaseMixin(database, repository.model)],
 
   actions: {
-    create: action(taskActions.create, (task, caller) => tasks.create(caller, task)),
+    create: write(taskActions.create, (writes, task, caller) => writes.create(caller, task)),
     list: action(taskActions.list, (params, caller) => tasks.list(caller, params)),
     get: action(taskActions.get, ({ id }, caller) => tasks.get(caller, id)),
-    update: action(taskActions.update, ({ id, patch }, caller) => tasks.update(caller, id, patch)),
-    delete: action(taskActions.delete, ({ id }, caller) => tasks.delete(caller, id)),
-    eraseAll: action(taskActions.eraseAll, (_, caller) => tasks.eraseAll(caller)),
+    update: write(taskActions.update, (writes, params, caller) => writes.update(caller, params)),
+    delete: write(taskActions.delete, (writes, params, caller) => writes.delete(caller, params)),
+    bulk: action({ ...taskActions.bulk, params: bulkEnvelope }, (params, caller, ctx) =>
+      bulk.bulk(caller, params, requestOf(ctx, params, caller)),
+    ),
+
+    listTrash: action(taskActions.listTrash, (params, caller) => trash.list(caller, params)),
+    restore: write(taskActions.restore, (writes, params, caller) => writes.restore(caller, params)),
+    erase: action(taskActions.erase, (params, caller, ctx) =>
+      idempotency.atomically(requestOf(ctx, params, caller), ({ writes }) => writes.erase(caller, params)),
+    ),
+    emptyTrash: action(taskActions.emptyTrash, (_, caller) => trash.empty(caller)),
+
+    history: action(taskActions.history, (params, caller) => log.history(caller, params)),
+    revert: write(taskActions.revert, (writes, params, caller) => writes.revert(caller, params)),
+    changes: action(taskActions.changes, (params, caller) => log.changes(caller, params)),
+
+    eraseAll: action(taskActions.eraseAll, (_, caller) => housekeeping.eraseAll(caller)),
 
     ready: readyAction(() => database.query("SELECT 1")),
   },
 
+  created() {
+    broker = this.broker;
+  },
+
   async started() {
     cursors = createCursors(await repository.cursorKey());
+    sweeping = setInterval(() => {
+      housekeeping
+        .sweep()
+        .catch((error: unknown) =>
+          this.logger.warn({ err: error }, "old tasks and changes could not be removed"),
+        );
+    }, HOUSEKEEPING_INTERVAL);
+  },
+
+  async stopped() {
+    clearInterval(sweeping);
   },
 };
 

@@ -1,6 +1,7 @@
 import type { Position } from "./cursors.logic.ts";
 import type { DueCondition, Range } from "./due.logic.ts";
-import type { SortField, Status } from "./tasks.schema.ts";
+import type { Status } from "./task.schema.ts";
+import type { SortField } from "./tasks.schema.ts";
 
 export interface SortOrder {
   field: SortField;
@@ -78,6 +79,7 @@ export function listSql(columns: string, userId: string, query: ListQuery): { sq
 
   const where = [
     `user_id = ${put(userId)}`,
+    "deleted_at IS NULL",
     ...(query.status ? [`status = ANY(${put(query.status)}::text[])`] : []),
     ...(query.priority ? [`priority = ANY(${put(query.priority)}::smallint[])`] : []),
     ...(query.tag ? [`tags && ${put(query.tag)}::text[]`] : []),

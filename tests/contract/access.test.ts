@@ -14,6 +14,7 @@ const pathOf = ({ path }: Route, id: string): string => path.replace(/:\w+/, id)
 const BODIES: Record<string, unknown> = {
   "POST /tasks": { title: "x" },
   "PATCH /tasks/:id": { title: "Taken over" },
+  "POST /tasks/:id/revert": { version: 1 },
   "PATCH /auth/me": { name: "x" },
   "DELETE /auth/me": { password: "x" },
 };

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type Joi from "joi";
 import { type ProblemCode, problems } from "../../../lib/errors.ts";
-import { acceptedTypes } from "../input.ts";
+import { acceptedTypes, isFromHeader } from "../input.ts";
 import type { Route } from "../routes.ts";
 import { codesOf, type ProblemResponses, problemResponse, validationExample } from "./problems.ts";
 import type { JsonSchema, Schemas } from "./schemas.ts";
@@ -52,12 +52,13 @@ export function describeOperation(
     summary: contract.summary,
     ...(description === "" ? {} : { description }),
     security: route.access === "bearer" ? [{ bearer: contract.scope ? [contract.scope] : [] }] : [],
-    ...(parameters.length > 0 ? { parameters: parameters.map(describeParameter) } : {}),
+    ...listOf("parameters", [...parameters.map(describeParameter), ...headerParameters(route)]),
     ...(body
       ? { requestBody: { required: true, content: contentOf(acceptedTypes(route.method), body) } }
       : {}),
     responses: {
       [route.status]: describeSuccess(route, contract, schemas),
+      ...(route.tagged && route.method === "GET" ? { 304: NOT_MODIFIED } : {}),
       ...describeFailures(route, contract, { failures, invalid }),
     },
   };
@@ -66,6 +67,17 @@ export function describeOperation(
 function needs({ scope, role }: Described): string | undefined {
   if (role !== undefined) return `For people with the role \`${role}\`.`;
   return scope === undefined ? undefined : `Needs the scope \`${scope}\`.`;
+}
+
+const listOf = (name: string, items: object[]) => (items.length > 0 ? { [name]: items } : {});
+
+/** Headers that the gateway reads for this route. */
+function headerParameters(route: Route): object[] {
+  return [
+    ...(route.repeatable ? ["Idempotency-Key"] : []),
+    ...(route.conditional ? ["If-Match", "If-None-Match"] : []),
+    ...(route.tagged && route.method === "GET" ? ["If-None-Match"] : []),
+  ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
 }
 
 const isInPath = (route: Route, name: string): boolean => route.path.split("/").includes(`:${name}`);
@@ -100,7 +112,9 @@ function readBody(route: Route, { params }: Described, schemas: Schemas): Body {
   const names = schemas.readParts(params).map(({ name }) => name);
   const schema = route.bodyAs
     ? schemas.read(params.extract(route.bodyAs), "input")
-    : schemas.read(params, "input", { without: names.filter((name) => isInPath(route, name)) });
+    : schemas.read(params, "input", {
+        without: names.filter((name) => isInPath(route, name) || isFromHeader(route, name)),
+      });
   return { schema, example: schemas.exampleOf(schema, `The body of ${route.action}`) };
 }
 
@@ -110,12 +124,19 @@ function describeSuccess(route: Route, { result }: Described, schemas: Schemas) 
   const headers = [...HEADERS_OF_ALL, "Cache-Control"];
   if (route.location) headers.push("Location");
   if (route.paged) headers.push("Link");
+  if (route.tagged) headers.push("ETag");
+  if (route.repeatable) headers.push("Idempotency-Replayed");
   const answer = { description: STATUS_CODES[route.status] ?? "", headers: headerRefs(headers) };
   if (route.status === 204) return answer;
   const schema = schemas.read(result, "output");
   const body = { schema, example: schemas.exampleOf(schema, `The result of ${route.action}`) };
   return { ...answer, content: contentOf(["application/json"], body) };
 }
+
+const NOT_MODIFIED = {
+  description: "You have this version already: the `ETag` is one of `If-None-Match`",
+  headers: headerRefs([...HEADERS_OF_ALL, "Cache-Control", "ETag"]),
+};
 
 function describeFailures(
   route: Route,
@@ -127,7 +148,7 @@ function describeFailures(
     [...byStatus].map(([status, codes]) => [
       status,
       codes.includes("validation_failed")
-        ? problemResponse(codes, { validation_failed: invalid })
+        ? problemResponse(codes, { ...failures.examplesOf(codes), validation_failed: invalid })
         : failures.share(codes, route),
     ]),
   );

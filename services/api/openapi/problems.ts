@@ -17,6 +17,8 @@ const WITH_CREDENTIALS = ["unauthenticated", "invalid_token"] as const;
 const WITH_SCOPE = ["insufficient_scope"] as const;
 const WITH_ROLE = ["forbidden"] as const;
 const WITH_PATH_PARAMETER = ["not_found"] as const;
+const CONDITIONAL = ["precondition_failed"] as const;
+const REPEATABLE = ["idempotency_in_flight", "idempotency_key_reused"] as const;
 /** HTTP gives a body on GET no meaning, so what the gateway says to one is left out. */
 const WITH_BODY = ["invalid_json", "payload_too_large", "unsupported_media_type"] as const;
 
@@ -35,6 +37,8 @@ export function codesOf(route: Route, { scope, role, errors = [] }: Judged): Pro
     ...(scope === undefined ? [] : WITH_SCOPE),
     ...(role === undefined ? [] : WITH_ROLE),
     ...(route.path.includes(":") ? WITH_PATH_PARAMETER : []),
+    ...(route.conditional ? CONDITIONAL : []),
+    ...(route.repeatable ? REPEATABLE : []),
     ...(route.method === "GET" ? [] : WITH_BODY),
     ...errors,
   ]);
@@ -46,15 +50,18 @@ export type ProblemResponses = ReturnType<typeof createProblemResponses>;
 /** Collects the responses that routes have in common, so that each is written once. */
 export function createProblemResponses() {
   const components: Record<string, unknown> = {};
+  const examplesOf = (codes: ProblemCode[]) =>
+    Object.fromEntries(codes.map((code) => [code, problemExample(code)]));
   return {
     components,
+    examplesOf,
 
     /** What a route answers with for these codes, which have one status. */
     share(codes: ProblemCode[], { method }: Route): { $ref: string } {
       const added = headersOf(codes, method);
       // 415 answers differ by method in the header that lists what is taken.
       const name = codes.includes("unsupported_media_type") ? [...codes, ...Object.keys(added)] : codes;
-      const examples = Object.fromEntries(codes.map((code) => [code, problemExample(code)]));
+      const examples = examplesOf(codes);
       components[name.join(".")] = problemResponse(codes, examples, added);
       return { $ref: `#/components/responses/${name.join(".")}` };
     },
@@ -69,6 +76,7 @@ function headersOf(codes: ProblemCode[], method: string): Record<string, object>
   if (codes.includes("insufficient_scope"))
     return { "WWW-Authenticate": { ...headers["WWW-Authenticate"], required: false } };
   if (statuses.includes(415)) return headerRefs([method === "PATCH" ? "Accept-Patch" : "Accept-Post"]);
+  if (codes.includes("precondition_failed")) return headerRefs(["ETag"]);
   return statuses.includes(429) || statuses.includes(503) ? headerRefs(["Retry-After"]) : {};
 }
 
@@ -97,7 +105,8 @@ export function problemResponse(
 function problemExample(code: ProblemCode) {
   const { detail, path } = help[code];
   const known = { path, requestId: REQUEST_ID, pathParams: [], input: "none" as const };
-  return { summary: problems[code].title, value: toProblem(problem(code, detail), known) };
+  const data = code === "precondition_failed" ? { version: 4 } : undefined;
+  return { summary: problems[code].title, value: toProblem(problem(code, detail, data), known) };
 }
 
 /**

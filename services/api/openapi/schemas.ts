@@ -59,11 +59,19 @@ export function createSchemas() {
       ...rest,
       ...keywords,
       ...(properties ? { properties: mergeEach(fields(properties), fields(description.keys)) } : {}),
-      ...(items ? { items: merge(fields(items), fields(list(description.items)[0])) } : {}),
+      ...(items ? { items: mergeItems(fields(items), list(description.items).map(fields)) } : {}),
       ...examples(emitted, description),
     };
-    return typeof title === "string" ? named(title, merged) : merged;
+    if (typeof title !== "string") return merged;
+    if (!list(merged.type).includes("null")) return named(title, merged);
+    return { anyOf: [named(title, { ...merged, type: "object" }), { type: "null" }] };
   }
+
+  /** Items of one kind, or each of one of some kinds. */
+  const mergeItems = ({ anyOf, ...emitted }: Fields, descriptions: Fields[]): JsonSchema =>
+    anyOf === undefined
+      ? merge(emitted, descriptions[0] ?? {})
+      : { anyOf: list(anyOf).map((each, index) => merge(fields(each), descriptions[index] ?? {})) };
 
   const mergeEach = (emitted: Fields, descriptions: Fields): Record<string, JsonSchema> =>
     Object.fromEntries(
@@ -97,6 +105,7 @@ export function createSchemas() {
       const parts = Object.entries(properties);
       return Object.fromEntries(parts.map(([name, part]) => [name, exampleOf(part, `${where}.${name}`)]));
     }
+    if (Array.isArray(rest.anyOf)) return exampleOf(rest.anyOf[0], where);
     if (items) return [exampleOf(items, `${where}[]`)];
     if (type === "boolean") return false;
     throw new Error(`${where} has no example: add .example() to its schema.`);

@@ -54,6 +54,32 @@ const header = (description: string, example: string, { required = true } = {}) 
   schema: { type: "string", examples: [example] },
 });
 
+/** Headers of requests, by their names. */
+export const parameters = Object.fromEntries(
+  [
+    {
+      name: "Idempotency-Key",
+      description:
+        "1 to 255 visible characters that you make up for this request. Sent again with the same key within 24 hours, " +
+        "it is not done again: you get the first answer, with `Idempotency-Replayed: true`",
+      example: "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    },
+    {
+      name: "If-Match",
+      description: "The ETag that the task must have: `412` when it has changed meanwhile (RFC 9110)",
+      example: '"3"',
+    },
+    {
+      name: "If-None-Match",
+      description: "ETags that the task must not have. For reading: the one you have already, for `304`",
+      example: '"3"',
+    },
+  ].map(({ name, description, example }) => [
+    name,
+    { name, in: "header", description, schema: { type: "string", examples: [example] } },
+  ]),
+);
+
 export const headers = {
   "X-Request-Id": header(
     "Your own when you sent one, else a new one; it is in the logs of every service",
@@ -70,6 +96,12 @@ export const headers = {
     { required: false },
   ),
   "Cache-Control": header("`no-store`, unless the answer is the same for everybody", "no-store"),
+  ETag: header("The version of the task, for `If-Match` and `If-None-Match`", '"3"'),
+  "Idempotency-Replayed": header(
+    "`true` when this is the stored answer to a request that was done before with this `Idempotency-Key`",
+    "true",
+    { required: false },
+  ),
   Location: header("Path of what was created", "/tasks/01a202b2-c500-7c3a-9d2e-4f5a6b7c8d9e"),
   Link: header(
     'The next page, with `rel="next"` (RFC 8288); absent on the last one',
@@ -114,6 +146,11 @@ export const problemSchema: JsonSchema = {
     instance: { ...text("The path that was asked for", help.not_found.path), format: "uri-reference" },
     code: text("Stable name of the kind of problem", "not_found"),
     requestId: text("The same as `X-Request-Id`: quote it when you report a problem", REQUEST_ID),
+    currentVersion: {
+      type: "integer",
+      description: "With `precondition_failed`: the version that there is; also in `ETag`",
+      examples: [4],
+    },
     errors: {
       type: "array",
       description: "With `validation_failed`: everything that is wrong with the input",

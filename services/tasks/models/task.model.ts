@@ -1,8 +1,7 @@
 import { DataTypes, type Model, type ModelStatic, type Sequelize } from "sequelize";
 
-export interface TaskRow {
-  userId: string;
-  id: string;
+/** What a task is, at one version. */
+export interface TaskContent {
   title: string;
   description: string;
   status: "open" | "in_progress" | "done" | "cancelled";
@@ -16,9 +15,16 @@ export interface TaskRow {
   dueAt: Date | null;
   tags: string[];
   completedAt: Date | null;
+}
+
+export interface TaskRow extends TaskContent {
+  userId: string;
+  id: string;
   version: number;
   createdAt: Date;
   updatedAt: Date;
+  /** When it went to the trash. */
+  deletedAt: Date | null;
 }
 
 export const defineTask = (database: Sequelize): ModelStatic<Model<TaskRow>> =>
@@ -39,6 +45,7 @@ export const defineTask = (database: Sequelize): ModelStatic<Model<TaskRow>> =>
       version: DataTypes.INTEGER,
       createdAt: DataTypes.DATE(3),
       updatedAt: DataTypes.DATE(3),
+      deletedAt: DataTypes.DATE(3),
     },
     { schema: "tasks", tableName: "tasks", underscored: true, timestamps: false },
   );

@@ -1,0 +1,106 @@
+import { notFound, problem } from "../../lib/errors.ts";
+import type { ChangeRow } from "./changes.repository.ts";
+import { type Change, type Changes, type History, type Since, SNAPSHOT } from "./changes.schema.ts";
+import type { Task } from "./task.schema.ts";
+import { toTaskView } from "./task-view.logic.ts";
+import type { TaskQueries } from "./tasks.repository.ts";
+
+type ChangeLog = Pick<TaskQueries, "changesAfter" | "snapshot" | "versions">;
+
+/** What no version differs in because somebody wanted it to. */
+const BOOKKEEPING = ["version", "updatedAt"];
+
+const snapshotPlace = (upTo: number, after: string): Since => `snapshot:${upTo}:${after}`;
+
+/** Reads of the change log: sync and history. */
+export function createChangeLogic({ tasks }: { tasks: ChangeLog }) {
+  async function snapshot(
+    userId: string,
+    place: { upTo: number | null; after: string | null },
+    limit: number,
+  ): Promise<Changes> {
+    const { head, changes } = await tasks.snapshot(userId, { ...place, limit: limit + 1 });
+    const upTo = place.upTo ?? head;
+    const page = changes.slice(0, limit);
+    const last = page.at(-1);
+    const within = changes.length > limit && last !== undefined;
+    return {
+      changes: page.map((change) => toChange(userId, change)),
+      nextSince: within ? snapshotPlace(upTo, last.taskId) : upTo,
+      // What was written since the snapshot began comes next.
+      hasMore: within || head > upTo,
+    };
+  }
+
+  async function after(userId: string, since: number, limit: number): Promise<Changes> {
+    const { head, compactedTo, changes } = await tasks.changesAfter(userId, since, limit + 1);
+    // Who has read nothing misses nothing of what compaction removed. A number from the future is of another database.
+    if ((since > 0 && since < compactedTo) || since > head) {
+      throw problem("since_expired", "Changes since then are not kept: start again without `since`.");
+    }
+    const page = changes.slice(0, limit);
+    return {
+      changes: page.map((change) => toChange(userId, change)),
+      nextSince: page.at(-1)?.seq ?? since,
+      hasMore: changes.length > limit,
+    };
+  }
+
+  return {
+    /** @throws since_expired */
+    changes(
+      { userId }: { userId: string },
+      { since, limit }: { since?: Since; limit: number },
+    ): Promise<Changes> {
+      if (since === undefined) return snapshot(userId, { upTo: null, after: null }, limit);
+      const [, upTo, taskId] = SNAPSHOT.exec(String(since)) ?? [];
+      if (taskId !== undefined) return snapshot(userId, { upTo: Number(upTo), after: taskId }, limit);
+      return after(userId, Number(since), limit);
+    },
+
+    /** @throws not_found, also for a task that was erased */
+    async history(
+      { userId }: { userId: string },
+      { id, limit, cursor }: { id: string; limit: number; cursor?: string },
+    ): Promise<History> {
+      const found = await tasks.versions(userId, id, {
+        below: cursor === undefined ? null : Number(cursor),
+        limit: limit + 1,
+      });
+      if (found.length === 0 && cursor === undefined) throw notFound("task");
+      const items = found.slice(0, limit).map((change, index) => {
+        const task = toTask(userId, change);
+        const before = found[index + 1];
+        return {
+          version: change.version,
+          op: change.op,
+          at: change.at.toISOString(),
+          task,
+          changed: changedFields(change, task, before && toTask(userId, before)),
+        };
+      });
+      return { items, nextCursor: found.length > limit ? String(items.at(-1)?.version) : null };
+    },
+  };
+}
+
+const toTask = (userId: string, { taskId, at, ...change }: ChangeRow): Task =>
+  toTaskView({ ...change, userId, id: taskId, updatedAt: at });
+
+function toChange(userId: string, change: ChangeRow): Change {
+  const { seq, op, taskId, version, at, kept } = change;
+  const there = kept && op !== "delete" && op !== "erase";
+  return { seq, op, taskId, version, at: at.toISOString(), task: there ? toTask(userId, change) : null };
+}
+
+function changedFields({ op, version }: ChangeRow, task: Task, before: Task | undefined): string[] | null {
+  if (op === "create") return [];
+  if (before?.version !== version - 1) return null;
+  const was = new Map<string, unknown>(Object.entries(before));
+  return Object.entries(task)
+    .filter(
+      ([name, value]) =>
+        !BOOKKEEPING.includes(name) && JSON.stringify(value) !== JSON.stringify(was.get(name)),
+    )
+    .map(([name]) => name);
+}

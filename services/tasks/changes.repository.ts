@@ -1,0 +1,137 @@
+import type { Run } from "../../mixins/database.ts";
+import type { TaskContent } from "./models/task.model.ts";
+
+type Op = "create" | "update" | "delete" | "restore" | "erase";
+
+/** One change of the log. What the task was like is null in all of a task that was erased. */
+export interface ChangeRow extends TaskContent {
+  seq: number;
+  op: Op;
+  at: Date;
+  taskId: string;
+  version: number;
+  createdAt: Date;
+  /** Whether the content is there. */
+  kept: boolean;
+}
+
+/** Some of the log, and where it stands. */
+export interface LogPage {
+  /** Number of the last change there is. */
+  head: number;
+  /** Number of the last change that compaction removed. */
+  compactedTo: number;
+  changes: ChangeRow[];
+}
+
+const COLUMNS = `c.seq::float8 AS seq, c.op, c.at, c.task_id AS "taskId", c.version, c.title, c.description, c.status,
+  c.priority, c.due_on AS "dueOn", c.due_zone AS "dueZone", c.due_at AS "dueAt", c.tags,
+  c.completed_at AS "completedAt", c.created_at AS "createdAt", c.title IS NOT NULL AS kept`;
+
+/** Reads of the change log, and the removal of what is old. */
+export function createChangeQueries(run: Run) {
+  /** Each row begins with where the log stands; a person who never wrote has none, and an empty page one without a change. */
+  async function page(sql: string, bind: unknown[]): Promise<LogPage> {
+    const rows = await run<ChangeRow & { head: number; compactedTo: number }>(sql, bind);
+    const [first] = rows;
+    return {
+      head: first?.head ?? 0,
+      compactedTo: first?.compactedTo ?? 0,
+      changes: rows.filter(({ seq }) => seq !== null),
+    };
+  }
+
+  const withHead = (changes: string): string =>
+    `SELECT head.seq::float8 AS head, head.compacted_to::float8 AS "compactedTo", c.*
+       FROM tasks.change_heads head LEFT JOIN LATERAL (${changes}) c ON true
+      WHERE head.user_id = $1`;
+
+  return {
+    /** Changes after that one, in their order. */
+    changesAfter: (userId: string, since: number, limit: number): Promise<LogPage> =>
+      page(
+        withHead(`SELECT ${COLUMNS} FROM tasks.task_changes c
+          WHERE c.user_id = $1 AND c.seq > $2 ORDER BY c.seq LIMIT $3`),
+        [userId, since, limit],
+      ),
+
+    /**
+     * The last change of each task that is there, in the order of their ids. What has changed since the snapshot began
+     * is left out: it comes with the changes after `upTo`.
+     *
+     * @param upTo where the log stood when the snapshot began; null when it begins now
+     */
+    snapshot: (
+      userId: string,
+      { after, upTo, limit }: { after: string | null; upTo: number | null; limit: number },
+    ): Promise<LogPage> =>
+      page(
+        withHead(`SELECT ${COLUMNS} FROM tasks.tasks t
+            JOIN tasks.task_changes c ON c.user_id = t.user_id AND c.task_id = t.id AND c.version = t.version
+          WHERE t.user_id = $1 AND t.deleted_at IS NULL AND ($2::uuid IS NULL OR t.id > $2)
+            AND c.seq <= coalesce($3, head.seq)
+          ORDER BY t.id LIMIT $4`),
+        [userId, after, upTo, limit],
+      ),
+
+    /** Versions of a task, the newest first. */
+    versions: (
+      userId: string,
+      taskId: string,
+      { below = null, limit }: { below?: number | null; limit: number },
+    ): Promise<ChangeRow[]> =>
+      run(
+        `SELECT ${COLUMNS} FROM tasks.task_changes c
+          WHERE c.user_id = $1 AND c.task_id = $2 AND ($3::integer IS NULL OR c.version < $3) AND c.title IS NOT NULL
+          ORDER BY c.version DESC LIMIT $4`,
+        [userId, taskId, below, limit],
+      ),
+
+    async version(userId: string, taskId: string, version: number): Promise<ChangeRow | null> {
+      const [found] = await this.versions(userId, taskId, { below: version + 1, limit: 1 });
+      return found?.version === version ? found : null;
+    },
+
+    /** What a request did to a task, when it was done before. */
+    async repeated(userId: string, operation: string): Promise<ChangeRow | null> {
+      const [found] = await run<ChangeRow>(
+        `SELECT ${COLUMNS} FROM tasks.task_changes c WHERE c.user_id = $1 AND c.operation = $2`,
+        [userId, operation],
+      );
+      return found ?? null;
+    },
+
+    /**
+     * Removes changes from before that moment which say nothing of how things are now: of a version that was
+     * followed by another, or of a task that is gone. At most so many at a time.
+     *
+     * @returns how many
+     */
+    async compact(before: Date, limit: number): Promise<number> {
+      const [row] = await run<{ removed: number }>(
+        `WITH old AS (
+           SELECT user_id, seq FROM tasks.task_changes c
+            WHERE at < $1
+              AND (op = 'erase' OR EXISTS (
+                SELECT FROM tasks.task_changes later
+                 WHERE later.user_id = c.user_id AND later.task_id = c.task_id AND later.version > c.version))
+            LIMIT $2
+         ), heads AS (
+           SELECT h.user_id FROM tasks.change_heads h
+            WHERE h.user_id IN (SELECT user_id FROM old) ORDER BY h.user_id FOR UPDATE
+         ), removed AS (
+           DELETE FROM tasks.task_changes c USING old
+            WHERE c.user_id = old.user_id AND c.seq = old.seq AND c.user_id IN (SELECT user_id FROM heads)
+           RETURNING c.user_id, c.seq
+         ), told AS (
+           UPDATE tasks.change_heads h SET compacted_to = greatest(h.compacted_to, r.seq)
+             FROM (SELECT user_id, max(seq) AS seq FROM removed GROUP BY user_id) r
+            WHERE h.user_id = r.user_id
+         )
+         SELECT count(*)::integer AS removed FROM removed`,
+        [before, limit],
+      );
+      return row?.removed ?? 0;
+    },
+  };
+}

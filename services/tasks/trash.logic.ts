@@ -1,0 +1,55 @@
+import { problem } from "../../lib/errors.ts";
+import type { Cursors } from "./cursors.logic.ts";
+import { toTaskView } from "./task-view.logic.ts";
+import type { TaskQueries, TaskRow } from "./tasks.repository.ts";
+import type { TrashedTask, TrashPage } from "./trash.schema.ts";
+import type { Announcement } from "./writes.logic.ts";
+
+/** Tasks that are erased in one statement. */
+const BATCH = 1_000;
+
+interface TrashOptions {
+  tasks: Pick<TaskQueries, "listTrash" | "eraseTrash">;
+  cursors: () => Cursors;
+  announce: (announcement: Announcement) => void;
+}
+
+/** What is in the trash, and what becomes of it. */
+export function createTrashLogic({ tasks, cursors, announce }: TrashOptions) {
+  return {
+    /** @throws invalid_cursor */
+    async list(
+      { userId }: { userId: string },
+      { limit, cursor }: { limit: number; cursor?: string },
+    ): Promise<TrashPage> {
+      const list = `${userId} trash`;
+      const position = cursor === undefined ? null : cursors().read(cursor, list);
+      if (cursor !== undefined && position === null) {
+        throw problem("invalid_cursor", "The cursor was not made for this list.");
+      }
+      const [deletedAt, id] = position ?? [];
+      const after = position && { deletedAt: String(deletedAt), id: String(id) };
+      const rows = await tasks.listTrash(userId, { after, limit: limit + 1 });
+      const items = rows.slice(0, limit).map(toTrashView);
+      const last = items.at(-1);
+      const nextCursor =
+        rows.length > limit && last ? cursors().write([last.deletedAt, last.id], list) : null;
+      return { items, nextCursor };
+    },
+
+    /** Everything for good, in parts: what is interrupted is gone on with by asking again. */
+    async empty({ userId }: { userId: string }): Promise<null> {
+      let erased: { id: string; version: number }[];
+      do {
+        erased = await tasks.eraseTrash({ userId, limit: BATCH });
+        if (erased.length > 0) announce({ userId, event: "erased", tasks: erased });
+      } while (erased.length === BATCH);
+      return null;
+    },
+  };
+}
+
+const toTrashView = (row: TaskRow): TrashedTask => ({
+  ...toTaskView(row),
+  deletedAt: row.deletedAt?.toISOString() ?? "",
+});
