@@ -85,6 +85,19 @@ async function startNode(options: BrokerOptions, services: ServiceSchema[]): Pro
   };
 }
 
+/** Ids of the nodes that run a service, as soon as this node knows so many. */
+export const nodesOf = (broker: ServiceBroker, service: string, count: number): Promise<string[]> =>
+  new Promise((resolve) => {
+    const look = (): void => {
+      const found = broker.registry.getServiceList({}).filter(({ name }) => name === service);
+      if (found.length < count) return;
+      broker.localBus.off("$services.changed", look);
+      resolve(found.flatMap(({ nodeID }) => nodeID ?? []));
+    };
+    broker.localBus.on("$services.changed", look);
+    look();
+  });
+
 /** A request as Moleculer's protocol 5 has it on the wire. */
 interface RequestPacket {
   action: string;
