@@ -2,6 +2,7 @@ import Joi from "joi";
 import type { ActionSchema, Context } from "moleculer";
 import type { ProblemCode } from "./errors.ts";
 import type { Identity, Scope } from "./passport.ts";
+import { locale } from "./schema.ts";
 import { joi } from "./validator.ts";
 
 /**
@@ -29,6 +30,8 @@ export interface Contract<Params, Result> {
 export interface Client {
   address?: string;
   userAgent?: string;
+  /** BCP 47 tag, in its canonical form, of the language that the client likes best. */
+  locale?: string;
 }
 
 type Guarded = ActionSchema & {
@@ -65,12 +68,18 @@ export function openAction<P, R>(
   };
 }
 
+const languageTag = locale();
+
 function readClient(meta: unknown): Client {
   if (typeof meta !== "object" || meta === null) return {};
   const client: Client = {};
   if ("address" in meta && typeof meta.address === "string") client.address = meta.address.slice(0, 64);
   if ("userAgent" in meta && typeof meta.userAgent === "string")
     client.userAgent = meta.userAgent.slice(0, 512);
+  if ("locale" in meta) {
+    const { value, error } = languageTag.validate(meta.locale);
+    if (value !== undefined && !error) client.locale = value;
+  }
   return client;
 }
 

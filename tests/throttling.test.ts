@@ -14,6 +14,7 @@ import {
 const PAIR = 10;
 const ACCOUNT = 20;
 const NETWORK = 30;
+const LINKS = 5;
 
 const WRONG = "not the password";
 let count = 0;
@@ -149,6 +150,25 @@ describe("behind a proxy, with two replicas of auth", () => {
       expect({ status, body }).toMatchObject({ status: 429, body: { code: "too_many_attempts" } });
       expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
     }
+  });
+
+  test("line 9: links to a new password are not asked for faster, alike whether there is such an account", async () => {
+    const [owner, seen] = [await buildOwner(system, newAddress()), [] as object[]];
+    for (const email of [owner.email, buildEmail()]) {
+      const headers = { "X-Forwarded-For": newAddress() };
+      const answers = await times(20, () =>
+        httpFor(system).post<{ code?: string }>("/auth/password/forgot", { email }, { headers }),
+      );
+      expect(answers.filter(({ status }) => status === 202)).toHaveLength(LINKS);
+      const [refused] = answers.filter(({ status }) => status === 429);
+      seen.push({
+        names: [...(refused?.headers.keys() ?? [])].sort(),
+        body: { ...refused?.body, requestId: "" },
+      });
+      expect(Number(refused?.headers.get("retry-after"))).toBeGreaterThan(200);
+    }
+    expect(seen[0]).toMatchObject({ body: { status: 429, code: "too_many_attempts" } });
+    expect(seen[1]).toEqual(seen[0]);
   });
 
   test("attempts of a whole IPv6 network count as one", async () => {

@@ -1,8 +1,8 @@
 import { v7 as uuidv7 } from "uuid";
 import { problem } from "../../lib/errors.ts";
 import type { Identity } from "../../lib/passport.ts";
+import type { User } from "./accounts.schema.ts";
 import type { Audit, Client } from "./audit.logic.ts";
-import type { User } from "./auth.schema.ts";
 import type { Eraser } from "./erasures.logic.ts";
 import type { ErasureRepository } from "./erasures.repository.ts";
 import type { Passwords } from "./passwords.logic.ts";
@@ -23,6 +23,9 @@ interface AccountOptions {
   audit: Audit;
   clock: () => number;
 }
+
+/** Of who did not say which language they like. */
+const DEFAULT_LOCALE = "en";
 
 /** A user as callers see it: never the password's hash. */
 export const toUserView = (user: UserRow): User => ({
@@ -45,7 +48,7 @@ export function createAccountLogic(options: AccountOptions) {
 
   return {
     /**
-     * Also mails a link that verifies the address.
+     * Also mails a link that verifies the address, in the language of who registers.
      *
      * @throws email_taken
      */
@@ -58,7 +61,7 @@ export function createAccountLogic(options: AccountOptions) {
         name: input.name,
         role: "user",
         timeZone: "UTC",
-        locale: "en",
+        locale: client.locale ?? DEFAULT_LOCALE,
         emailVerified: false,
         disabledAt: null,
         createdAt: now,

@@ -1,9 +1,9 @@
 import { notFound, problem } from "../../lib/errors.ts";
 import type { Identity } from "../../lib/passport.ts";
 import { toUserView } from "./accounts.logic.ts";
+import type { AuditEvent, UserRecord } from "./admin.schema.ts";
 import type { Audit } from "./audit.logic.ts";
 import type { AuditFilter, AuditRow } from "./audit.repository.ts";
-import type { AuditEvent, UserRecord } from "./auth.schema.ts";
 import type { AccessPatch, UserRepository, UserRow } from "./users.repository.ts";
 
 interface AdminOptions {

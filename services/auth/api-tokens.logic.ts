@@ -3,8 +3,8 @@ import { stringify as formatUuid, parse as parseUuid, v7 as uuidv7 } from "uuid"
 import { notFound, problem } from "../../lib/errors.ts";
 import type { Identity, Scope } from "../../lib/passport.ts";
 import type { ApiTokenRepository, ApiTokenRow } from "./api-tokens.repository.ts";
+import type { ApiToken, NewApiToken } from "./api-tokens.schema.ts";
 import type { Audit } from "./audit.logic.ts";
-import type { ApiToken, NewApiToken } from "./auth.schema.ts";
 
 export const API_TOKEN_PREFIX = "tmp_";
 const ID_BYTES = 16;
@@ -33,6 +33,8 @@ const toView = (row: ApiTokenRow): ApiToken => ({
   lastUsedAt: row.lastUsedAt?.toISOString() ?? null,
 });
 
+const invalidToken = () => problem("invalid_token", "The access token is invalid, expired or revoked.");
+
 interface ApiTokenOptions {
   apiTokens: ApiTokenRepository;
   audit: Audit;
@@ -42,7 +44,7 @@ interface ApiTokenOptions {
 /** Tokens for scripts: named, with the scopes they need, shown once. */
 export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions) {
   return {
-    /** @throws insufficient_scope when it would be allowed more than who makes it; validation_failed */
+    /** @throws insufficient_scope when it would be allowed more than who makes it; validation_failed; invalid_token */
     async create(
       { userId, scopes, sessionId }: Identity,
       wanted: NewApiToken,
@@ -71,7 +73,8 @@ export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions
         expiresAt,
         lastUsedAt: null,
       };
-      await apiTokens.insert(row);
+      // The passport was good when the call began.
+      if (!(await apiTokens.insertFor(sessionId, row))) throw invalidToken();
       await audit({
         event: "token_create",
         result: "success",

@@ -5,12 +5,13 @@ import { action, openAction, readyAction } from "../../lib/action.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
 import { createAccessTokens } from "./access-tokens.logic.ts";
 import { createAccountLogic } from "./accounts.logic.ts";
+import { MAX_PASSWORD_BYTES } from "./accounts.schema.ts";
 import { createAdminLogic } from "./admin.logic.ts";
 import { createApiTokenLogic } from "./api-tokens.logic.ts";
 import { createApiTokenRepository } from "./api-tokens.repository.ts";
 import { createAudit } from "./audit.logic.ts";
 import { createAuditRepository } from "./audit.repository.ts";
-import { authActions, MAX_PASSWORD_BYTES } from "./auth.schema.ts";
+import { authActions } from "./auth.schema.ts";
 import { listenForChanges } from "./changes.repository.ts";
 import { createClientLogic } from "./clients.logic.ts";
 import { createClientRepository } from "./clients.repository.ts";
@@ -100,8 +101,8 @@ const eraser = createEraser({
   clock,
 });
 
-/** Mails of one kind that a person gets in an hour. */
-const HOURLY_MAILS = 3;
+/** Mails of one kind that a person gets before more are dropped for a while. */
+const MAIL_LIMIT = 3;
 /** Of its own: a mail on its way holds a connection. */
 const outboxDatabase = openDatabase(env.AUTH_DATABASE_URL, { max: 2 });
 const publicUrl = env.PUBLIC_URL ?? `http://localhost:${env.PORT}`;
@@ -117,7 +118,7 @@ const outbox = createOutbox({
     reset_password: env.RESET_URL ?? `${publicUrl}/account/reset`,
     verify_email: env.VERIFY_URL ?? `${publicUrl}/account/verify`,
   },
-  hourlyLimit: env.RATE_LIMIT === "off" ? Number.POSITIVE_INFINITY : HOURLY_MAILS,
+  limit: env.RATE_LIMIT === "off" ? Number.POSITIVE_INFINITY : MAIL_LIMIT,
   audit,
   onError: (error, attempts) =>
     logger.warn({ reason: withoutTokens(error), attempts }, "mail could not be sent and is tried again"),
@@ -128,6 +129,7 @@ const recovery = createRecoveryLogic({
   tokens: createMailedTokenRepository(database),
   mailedTokens,
   passwords,
+  throttle,
   audit,
   wake: outbox.wake,
   clock,

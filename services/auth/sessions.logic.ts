@@ -4,11 +4,11 @@ import type { Identity } from "../../lib/passport.ts";
 import type { AccessTokens } from "./access-tokens.logic.ts";
 import { toUserView } from "./accounts.logic.ts";
 import type { Audit, Client } from "./audit.logic.ts";
-import type { Session, SignedIn } from "./auth.schema.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import type { RecoveryLogic } from "./recovery.logic.ts";
 import { createRefreshTokens, judgeRefresh } from "./refresh-tokens.logic.ts";
 import type { SessionRepository, SessionRow } from "./sessions.repository.ts";
+import type { Session, SignedIn } from "./sessions.schema.ts";
 import type { Throttle } from "./throttle.logic.ts";
 import type { UserRepository, UserRow } from "./users.repository.ts";
 

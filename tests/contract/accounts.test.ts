@@ -1,5 +1,6 @@
 import jwt from "jsonwebtoken";
-import type { SignedIn, User } from "../../services/auth/auth.schema.ts";
+import type { User } from "../../services/auth/accounts.schema.ts";
+import type { SignedIn } from "../../services/auth/sessions.schema.ts";
 import { buildEmail, buildPerson, httpFor, PASSWORD, signIn } from "../support/client.ts";
 import { query } from "../support/database.ts";
 import { systems } from "../support/systems.ts";

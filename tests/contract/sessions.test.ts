@@ -1,4 +1,5 @@
-import type { ApiToken, Session } from "../../services/auth/auth.schema.ts";
+import type { ApiToken } from "../../services/auth/api-tokens.schema.ts";
+import type { Session } from "../../services/auth/sessions.schema.ts";
 import { buildPerson, buildTask, httpFor, PASSWORD, signIn } from "../support/client.ts";
 import { query } from "../support/database.ts";
 import { systems } from "../support/systems.ts";
