@@ -101,7 +101,7 @@ describe("a service with a credential of its own", () => {
     await expect(passportOf("reader", person.user.id)).rejects.toMatchObject({ code: 404 });
   });
 
-  test("is stored without its secret, and can't be added twice or under auth's own name", async () => {
+  test("line 20: is stored without its secret, and can't be added twice or under auth's own name", async () => {
     const rows = await query(
       mesh.databaseUrl,
       "SELECT name, encode(secret_hash, 'base64') AS hash FROM auth.clients",

@@ -43,7 +43,7 @@ describe("when a service is gone", () => {
 
   const gatewayReady = () => ready(child("api").child, `${mesh.baseUrl}/health/ready`);
 
-  test("tasks stopped: 503 for tasks, the account still works, nothing is ready", async () => {
+  test("line 28: tasks stopped: 503 for tasks, the account still works, nothing is ready", async () => {
     await stopProcess(child("tasks").child);
     await expectUnavailable("/tasks", person.tokens.accessToken);
     expect((await person.http.get("/auth/me")).status).toBe(200);
@@ -57,7 +57,7 @@ describe("when a service is gone", () => {
     expect((await person.http.get("/tasks")).status).toBe(200);
   });
 
-  test("auth killed: 503, never 401 or 200, and all is well again when it is back", async () => {
+  test("line 28: auth killed: 503, never 401 or 200, and all is well again when it is back", async () => {
     await stopProcess(child("auth").child, "SIGKILL");
     await expectUnavailable("/tasks", person.tokens.accessToken);
     await expectUnavailable("/auth/me", person.tokens.accessToken);

@@ -56,7 +56,7 @@ describe("a node of ours", () => {
   const settle = () => hand.request(server.broker.nodeID, { action: "probe.open" });
 
   it.each(["private", "protected", "guarded"])(
-    "does not run a %s action for a packet made by hand, whoever it says it comes from",
+    "line 29: does not run a %s action for a packet made by hand, whoever it says it comes from",
     async (name) => {
       const node = server.broker.nodeID;
       const answer = await hand.request(node, { action: `probe.${name}` });

@@ -126,7 +126,7 @@ describe("behind a proxy, with two replicas of auth", () => {
     expect(seen[1]).toEqual(seen[0]);
   });
 
-  test("line 9: it is written down who was slowed down", async () => {
+  test("line 9, line 31: it is written down who was slowed down", async () => {
     const [owner, address] = [await buildOwner(system, newAddress()), newAddress()];
     await times(PAIR + 1, () => login(system, owner.email, { from: [address] }));
     const rows = await query(
@@ -137,7 +137,7 @@ describe("behind a proxy, with two replicas of auth", () => {
     expect(rows).toEqual([{ result: "failure", address }]);
   });
 
-  test("the password is not guessed faster by who holds an access token", async () => {
+  test("line 9: the password is not guessed faster by who holds an access token", async () => {
     const owner = await buildOwner(system, newAddress());
     const change = { currentPassword: WRONG, newPassword: "another horse battery staple" };
     const answers = await times(30, (index) =>
@@ -171,7 +171,7 @@ describe("behind a proxy, with two replicas of auth", () => {
     expect(seen[1]).toEqual(seen[0]);
   });
 
-  test("attempts of a whole IPv6 network count as one", async () => {
+  test("line 9: attempts of a whole IPv6 network count as one", async () => {
     const email = buildEmail();
     const answers = await times(30, (index) => login(system, email, { from: [`2001:db8:7:7::${index}`] }));
     expect(answered(answers)).toBe(PAIR);

@@ -84,7 +84,7 @@ describe.each(systems)("sessions and tokens, %s", (_mode, system) => {
         ...fields,
       });
 
-    test("are shown once, stored hashed, and work as far as their scopes", async () => {
+    test("line 20: are shown once, stored hashed, and work as far as their scopes", async () => {
       const person = await buildPerson(system);
       const task = await buildTask(person);
       const { status, headers, body } = await create(person.http, {});
