@@ -34,6 +34,12 @@ export interface Client {
   locale?: string;
 }
 
+/** Who calls an action, as the passport says; nothing else of it is to be believed. */
+export interface Caller extends Identity {
+  /** Where the call entered the mesh: for display and audit only. Absent when it was not by the gateway. */
+  from?: Client;
+}
+
 type Guarded = ActionSchema & {
   access: "passport" | "open";
   scope?: Scope | undefined;
@@ -44,7 +50,7 @@ type Guarded = ActionSchema & {
 /** An action for a person. The passport guard has verified who that is, and the scope, before the handler runs. */
 export function action<P, R>(
   contract: Contract<P, R> & ({ scope: Scope } | { client: string }),
-  handler: (params: P, identity: Identity, ctx: Context<P>) => Promise<R>,
+  handler: (params: P, caller: Caller, ctx: Context<P>) => Promise<R>,
 ): Guarded {
   return {
     access: "passport",
@@ -52,7 +58,7 @@ export function action<P, R>(
     ...(contract.client ? { client: contract.client } : {}),
     ...(contract.role ? { role: contract.role } : {}),
     params: joi(contract.params),
-    handler: (ctx: Context<P>) => handler(ctx.params, ctx.locals.identity, ctx),
+    handler: (ctx: Context<P, { client?: unknown }>) => handler(ctx.params, callerOf(ctx), ctx),
   };
 }
 
@@ -66,6 +72,11 @@ export function openAction<P, R>(
     params: joi(contract.params),
     handler: (ctx: Context<P, { client?: unknown }>) => handler(ctx.params, readClient(ctx.meta.client), ctx),
   };
+}
+
+function callerOf({ locals, meta }: Context<unknown, { client?: unknown }>): Caller {
+  const identity: Identity = locals.identity;
+  return meta.client === undefined ? identity : { ...identity, from: readClient(meta.client) };
 }
 
 const languageTag = locale();

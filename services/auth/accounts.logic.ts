@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
+import type { Caller } from "../../lib/action.ts";
 import { problem } from "../../lib/errors.ts";
-import type { Identity } from "../../lib/passport.ts";
 import type { User } from "./accounts.schema.ts";
 import type { Audit, Client } from "./audit.logic.ts";
 import type { Eraser } from "./erasures.logic.ts";
@@ -96,20 +96,20 @@ export function createAccountLogic(options: AccountOptions) {
      * @throws wrong_password
      */
     async changePassword(
-      { userId, sessionId }: Identity,
+      { userId, sessionId, from: client }: Caller,
       { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
     ): Promise<null> {
       const user = await users.find(userId);
       if (!user) throw accountGone();
       const compare = () => passwords.matches(currentPassword, user.passwordHash);
-      if (!(await throttle.password({ userId, sessionId }, compare))) {
-        await audit({ event: "password_change", result: "failure", userId, sessionId });
+      if (!(await throttle.password({ userId, sessionId, client }, compare))) {
+        await audit({ event: "password_change", result: "failure", userId, sessionId, client });
         throw problem("wrong_password", "The current password is wrong.");
       }
       const passwordHash = await passwords.choose(newPassword, { email: user.email, field: "newPassword" });
       await users.update(userId, { passwordHash });
       await sessions.endAll(userId, new Date(clock()), sessionId);
-      await audit({ event: "password_change", result: "success", userId, sessionId });
+      await audit({ event: "password_change", result: "success", userId, sessionId, client });
       return null;
     },
 
@@ -119,16 +119,16 @@ export function createAccountLogic(options: AccountOptions) {
      *
      * @throws wrong_password
      */
-    async remove({ userId, sessionId }: Identity, password: string): Promise<null> {
+    async remove({ userId, sessionId, from: client }: Caller, password: string): Promise<null> {
       const user = await users.find(userId);
       if (!user) throw accountGone();
       const compare = () => passwords.matches(password, user.passwordHash);
-      if (!(await throttle.password({ userId, sessionId }, compare))) {
+      if (!(await throttle.password({ userId, sessionId, client }, compare))) {
         throw problem("wrong_password", "The password is wrong.");
       }
       const requestedAt = new Date(clock());
       await erasures.removeUser(userId, requestedAt);
-      await audit({ event: "account_delete", result: "success", userId });
+      await audit({ event: "account_delete", result: "success", userId, sessionId, client });
       await eraser.erase({ userId, requestedAt });
       return null;
     },

@@ -1,7 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { stringify as formatUuid, parse as parseUuid, v7 as uuidv7 } from "uuid";
+import type { Caller } from "../../lib/action.ts";
 import { notFound, problem } from "../../lib/errors.ts";
-import type { Identity, Scope } from "../../lib/passport.ts";
+import type { Scope } from "../../lib/passport.ts";
 import type { ApiTokenRepository, ApiTokenRow } from "./api-tokens.repository.ts";
 import type { ApiToken, NewApiToken } from "./api-tokens.schema.ts";
 import type { Audit } from "./audit.logic.ts";
@@ -46,7 +47,7 @@ export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions
   return {
     /** @throws insufficient_scope when it would be allowed more than who makes it; validation_failed; invalid_token */
     async create(
-      { userId, scopes, sessionId }: Identity,
+      { userId, scopes, sessionId, from: client }: Caller,
       wanted: NewApiToken,
     ): Promise<ApiToken & { token: string }> {
       requireScopes(scopes, wanted.scopes);
@@ -80,19 +81,27 @@ export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions
         result: "success",
         userId,
         sessionId,
+        client,
         detail: { tokenId: row.id },
       });
       const shown = Buffer.concat([parseUuid(row.id), secret]).toString("base64url");
       return { ...toView(row), token: API_TOKEN_PREFIX + shown };
     },
 
-    list: async ({ userId }: Identity): Promise<{ items: ApiToken[] }> => ({
+    list: async ({ userId }: Caller): Promise<{ items: ApiToken[] }> => ({
       items: (await apiTokens.list(userId)).map(toView),
     }),
 
-    async remove({ userId, sessionId }: Identity, id: string): Promise<null> {
+    async remove({ userId, sessionId, from: client }: Caller, id: string): Promise<null> {
       if (!(await apiTokens.remove(userId, id))) throw notFound("token");
-      await audit({ event: "token_delete", result: "success", userId, sessionId, detail: { tokenId: id } });
+      await audit({
+        event: "token_delete",
+        result: "success",
+        userId,
+        sessionId,
+        client,
+        detail: { tokenId: id },
+      });
       return null;
     },
   };

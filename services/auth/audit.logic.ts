@@ -15,7 +15,7 @@ export interface AuditEntry {
   /** Whose account. */
   userId?: string;
   sessionId?: string | null;
-  client?: Client;
+  client?: Client | undefined;
   detail?: Record<string, string>;
 }
 

@@ -52,7 +52,7 @@ export interface Throttle {
   /** @throws too_many_attempts, alike whether there is such an account */
   signIn: Attempt<{ email: string; userId: string | undefined; client: Client }>;
   /** @throws too_many_attempts */
-  password: Attempt<{ userId: string; sessionId: string | null }>;
+  password: Attempt<{ userId: string; sessionId: string | null; client?: Client | undefined }>;
   /** Counts a request for a link to a new password. @throws too_many_attempts, alike whether there is such an account */
   link(who: { email: string; client: Client }): Promise<void>;
   /** Removes budgets that are whole again. */
@@ -140,9 +140,16 @@ export function createThrottle({ throttles, audit, secret, clock }: ThrottleOpti
       return matches;
     },
 
-    password: ({ userId, sessionId }, compare) =>
+    password: ({ userId, sessionId, client }, compare) =>
       attempt([charge(keyOf("password", userId), budgets.password)], compare, () =>
-        audit({ event: "throttle", result: "failure", userId, sessionId, detail: { of: "password" } }),
+        audit({
+          event: "throttle",
+          result: "failure",
+          userId,
+          sessionId,
+          client,
+          detail: { of: "password" },
+        }),
       ),
 
     // Whose address it is, and where they have signed in from, is not looked up: nobody could tell by it.
