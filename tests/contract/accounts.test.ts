@@ -71,14 +71,14 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
     });
 
     test.each([
-      ["1", "seven characters", "1234567"],
-      ["1", "seven characters of two UTF-16 units each", "😀".repeat(7)],
-      ["2", "73 bytes", "a".repeat(73)],
-      ["2", "37 characters of two bytes", "é".repeat(37)],
-      ["2", "a NUL", "long enough\u0000"],
-      ["2", "a lone surrogate", "long enough\ud800"],
-      ["10", "a number", 123456789],
-    ])("line %s: refuses a password of %s, and does not repeat it", async (_line, _what, password) => {
+      ["line 1", "seven characters", "1234567"],
+      ["line 1", "seven characters of two UTF-16 units each", "😀".repeat(7)],
+      ["line 2", "73 bytes", "a".repeat(73)],
+      ["line 2", "37 characters of two bytes", "é".repeat(37)],
+      ["line 2", "a NUL", "long enough\u0000"],
+      ["line 2", "a lone surrogate", "long enough\ud800"],
+      ["line 10", "a number", 123456789],
+    ])("%s: refuses a password of %s, and does not repeat it", async (_line, _what, password) => {
       const { status, body } = await anyone.post("/auth/register", { email: buildEmail(), password });
       expect(status).toBe(422);
       expect(body).toMatchObject({ code: "validation_failed", errors: [{ pointer: "/password" }] });
@@ -86,10 +86,10 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
     });
 
     test.each([
-      ["1", "eight characters", "q8#vTz1!", "q8#vTz1"],
-      ["1", "64 characters", PRINTABLE_64, PRINTABLE_64.slice(0, 63)],
-      ["2", "72 bytes", "é".repeat(36), "é".repeat(35)],
-      ["3", "spaces around it, which are part of it", "  spaced  ", "spaced"],
+      ["line 1", "eight characters", "q8#vTz1!", "q8#vTz1"],
+      ["line 1", "64 characters", PRINTABLE_64, PRINTABLE_64.slice(0, 63)],
+      ["line 2", "72 bytes", "é".repeat(36), "é".repeat(35)],
+      ["line 3", "spaces around it, which are part of it", "  spaced  ", "spaced"],
     ])(
       "line %s: takes a password of %s, and it and nothing less signs in",
       async (_line, _what, password, less) => {
