@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { busService, parseEnv, settingNames } from "./env.ts";
+import { parseEnv, settingNames } from "./env.ts";
+import { busService } from "./rules.ts";
 
 const violationsOf = (source: Record<string, string>): string[] => parseEnv(source).violations;
 
