@@ -47,7 +47,7 @@ export interface Env {
   REQUIRE_VERIFIED_EMAIL: "on" | "off";
   /** Number of reverse proxies in front of the gateway whose X-Forwarded-For is believed. */
   TRUST_PROXY: number;
-  /** Modules whose `routes` the gateway serves besides its own table, for services that joined later. */
+  /** Modules whose `routes` the gateway serves, and whose `contracts` it shows, for services that joined later. */
   EXTRA_ROUTES: string[];
   /** Services that hold content of users and erase it (`<service>.eraseAll`) when an account is deleted. */
   CONTENT_SERVICES: string[];

@@ -22,16 +22,19 @@ export function createApiTokenRepository(database: Sequelize) {
         const query = async (sql: string, bind: unknown[]) =>
           (await database.query(sql, { bind, type: QueryTypes.SELECT, transaction })).length > 0;
         // First: what a reset does meanwhile is seen by the next statement only.
-        await query("SELECT FROM auth.users WHERE id = $1 AND disabled_at IS NULL FOR SHARE", [token.userId]);
+        const active = await query("SELECT FROM auth.users WHERE id = $1 AND disabled_at IS NULL FOR SHARE", [
+          token.userId,
+        ]);
         const allowed =
-          sessionId === null
+          active &&
+          (sessionId === null
             ? await query("SELECT FROM auth.api_tokens WHERE user_id = $1 AND 'account' = ANY (scopes)", [
                 token.userId,
               ])
             : await query("SELECT FROM auth.sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL", [
                 sessionId,
                 token.userId,
-              ]);
+              ]));
         if (allowed) await ApiToken.create(token, { transaction });
         return allowed;
       });
