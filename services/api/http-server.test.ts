@@ -6,8 +6,8 @@ import { httpServerMixin } from "./http-server.ts";
 
 /** Milliseconds: short, in the proportions that the gateway has. */
 const SHORT = {
-  headersTimeout: 300,
-  requestTimeout: 600,
+  headersTimeout: 1_000,
+  requestTimeout: 2_000,
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 50,
 };
@@ -54,13 +54,10 @@ test.each([
 ])("line 27: a hundred who don't finish %s are cut off, and others are served meanwhile", async (_, half) => {
   const closed: string[] = [];
   const slow = Array.from({ length: 100 }, () => send(half).then((answer) => closed.push(answer)));
-  expect(await servesOthers()).toBe("served");
-  expect(closed).toEqual([]);
-  await Promise.all(slow);
+  while (closed.length < slow.length) expect(await servesOthers()).toBe("served");
   for (const answer of closed) {
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
     expect(answer).toContain('"code":"invalid_request"');
   }
-  expect(await servesOthers()).toBe("served");
   expect(begun).not.toContain("/slow-headers");
 });
