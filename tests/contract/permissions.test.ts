@@ -219,6 +219,17 @@ test("line 24: every route of the table has a row here, and every row a route", 
   expect(unfit.map(nameOf)).toEqual([]);
 });
 
+test("line 24: to read tasks takes tasks:read, to change them tasks:write, and the account's scope is for all else", () => {
+  const scopeOf = ({ method, action }: Route): string => {
+    if (!action.startsWith("tasks.")) return "account";
+    return method === "GET" ? "tasks:read" : "tasks:write";
+  };
+  const closed = routes.filter(({ access }) => access === "bearer");
+  expect(closed.map((route) => [nameOf(route), contracts[route.action]?.scope])).toEqual(
+    closed.map((route) => [nameOf(route), scopeOf(route)]),
+  );
+});
+
 describe.each(systems)("line 24: who may do what, %s", (_mode, system) => {
   let shared: Scene;
   beforeAll(async () => {
