@@ -89,7 +89,7 @@ describe("a mesh with two replicas of auth", () => {
     expect(JSON.stringify(after)).not.toContain('"d"');
   });
 
-  test("twenty refreshes of one token at once, over both replicas, make one rotation", async () => {
+  test("line 18: twenty refreshes of one token at once, over both replicas, make one rotation", async () => {
     const { tokens } = await buildPerson(mesh);
     const answers = await Promise.all(
       Array.from({ length: 20 }, () =>

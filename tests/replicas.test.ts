@@ -49,7 +49,7 @@ describe("two replicas of auth", () => {
     });
   });
 
-  it("both feel at once that somebody signed out on one of them", async () => {
+  it("line 15: both feel at once that somebody signed out on one of them", async () => {
     for (const [here, there] of [
       [first, second],
       [second, first],
@@ -66,7 +66,7 @@ describe("two replicas of auth", () => {
     }
   });
 
-  it("rotate a refresh token once, however many present it to both at once", async () => {
+  it("line 18: rotate a refresh token once, however many present it to both at once", async () => {
     const { tokens } = await signInOn(first, second);
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>

@@ -10,6 +10,7 @@ import ApiGateway, {
 import { loadEnv } from "../../config/env.ts";
 import { readyAction } from "../../lib/action.ts";
 import { unavailable } from "../../lib/errors.ts";
+import { committedDocument, documentPages } from "./docs.ts";
 import { loadRoutes } from "./extra-routes.ts";
 import { createHandler, createMethodFallback, type Handler } from "./handler.ts";
 import { httpServerMixin } from "./http-server.ts";
@@ -19,7 +20,7 @@ import { createRateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
 
 const env = loadEnv();
-const routes = await loadRoutes(env.EXTRA_ROUTES);
+const { routes, document } = await loadRoutes(env.EXTRA_ROUTES, committedDocument);
 const limits = createRateLimits({ on: env.RATE_LIMIT === "on", trustedProxies: env.TRUST_PROXY });
 
 /** Answers a browser may show to scripts of other origins. */
@@ -66,7 +67,10 @@ type Alias = (request: IncomingRequest, response: GatewayResponse) => void;
 /** moleculer-web's aliases: the route table, HEAD wherever there is GET, and an answer for every other method. */
 function aliases(): Record<string, Alias> {
   const paths = Map.groupBy(
-    [...routes, ...pages.map((page) => ({ ...page, method: "GET" as const }))],
+    [
+      ...routes,
+      ...[...documentPages(document), ...pages].map((page) => ({ ...page, method: "GET" as const })),
+    ],
     ({ path }) => path,
   );
   const table: [string, Alias][] = [];

@@ -7,6 +7,7 @@ import { problem } from "../../lib/errors.ts";
 import { clientAddress } from "./client-address.ts";
 import { entityTag, isFresh, readConditions } from "./conditions.ts";
 import { acceptedTypes, readParams } from "./input.ts";
+import { preferredLanguage } from "./languages.ts";
 import { failedOf, withProblems } from "./problem.ts";
 import type { RateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
@@ -33,6 +34,7 @@ export function createHandler(route: Route, { trustedProxies, limits }: HandlerO
     const client = {
       address: clientAddress(request, trustedProxies),
       userAgent: request.headers["user-agent"],
+      locale: preferredLanguage(request),
     };
     const caller = route.access === "bearer" ? await authenticate(request, call) : undefined;
     if (caller) await limits.countUser(caller.user.id, response);

@@ -31,9 +31,11 @@ export type Schemas = ReturnType<typeof createSchemas>;
  *
  * Joi emits types, limits and formats. Added here: examples, and every other `.meta()` as a keyword of JSON Schema,
  * which is how a schema says what its custom rules check (`maxLength`, `pattern`).
+ *
+ * @param known components that there are already
  */
-export function createSchemas() {
-  const components: Record<string, JsonSchema> = {};
+export function createSchemas(known: Record<string, JsonSchema> = {}) {
+  const components: Record<string, JsonSchema> = { ...known };
 
   /** `without` leaves out properties: those that come from another place than the body. */
   const read = (
