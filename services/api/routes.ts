@@ -51,7 +51,8 @@ export const routes: Route[] = [
 
   { method: "POST",   path: "/tasks",                 action: "tasks.create",  access: "bearer", input: "body",  status: 201, location: "/tasks/:id" },
   { method: "GET",    path: "/tasks",                 action: "tasks.list",    access: "bearer", input: "query", status: 200, paged: true },
-  { method: "GET",    path: "/tasks/:id",             action: "tasks.get",     access: "bearer", input: "none",  status: 200 },
+  { method: "GET",    path: "/tasks/:id",             action: "tasks.get",     access: "bearer", input: "query", status: 200 },
   { method: "PATCH",  path: "/tasks/:id",             action: "tasks.update",  access: "bearer", input: "body",  status: 200, bodyAs: "patch" },
   { method: "DELETE", path: "/tasks/:id",             action: "tasks.delete",  access: "bearer", input: "none",  status: 204 },
+  { method: "GET",    path: "/stats",                 action: "tasks.stats",   access: "bearer", input: "none",  status: 200 },
 ];

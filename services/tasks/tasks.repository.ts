@@ -1,9 +1,13 @@
 import { type Model, type ModelStatic, QueryTypes, type Sequelize } from "sequelize";
 import { selectList } from "../../mixins/database.ts";
+import type { TaskFilter } from "./filters.logic.ts";
 import { defineTask, type TaskRow } from "./models/task.model.ts";
-import { type ListQuery, listSql } from "./tasks.sql.ts";
+import { countSql, type ListQuery, listSql, type SortOrder } from "./tasks.sql.ts";
 
-export type { ListQuery, TaskRow };
+export type { ListQuery, SortOrder, TaskRow };
+
+/** With its relevance, 1 to 6, where the list is ordered by it. */
+export type ListedRow = TaskRow & { relevance?: number };
 
 /** Fields that a patch may set; the rest follows from them. */
 export type RowPatch = Partial<
@@ -35,9 +39,24 @@ export function createTaskRepository(database: Sequelize) {
       return found ?? null;
     },
 
-    list(userId: string, query: ListQuery): Promise<TaskRow[]> {
+    list(userId: string, query: ListQuery): Promise<ListedRow[]> {
       const { sql, bind } = listSql(columns, userId, query);
       return rows(sql, bind);
+    },
+
+    async count(userId: string, filter: TaskFilter): Promise<number> {
+      const { sql, bind } = countSql(userId, filter);
+      const [row] = await database.query<{ total: number }>(sql, { bind, type: QueryTypes.SELECT });
+      return row?.total ?? 0;
+    },
+
+    /** The words that a search reads in a text. */
+    async searchWords(q: string): Promise<string[]> {
+      const found = await database.query<{ word: string }>(
+        "SELECT word FROM tasks.search_words(tasks.search_fold($1, 4000)) AS word",
+        { bind: [q], type: QueryTypes.SELECT },
+      );
+      return [...new Set(found.map(({ word }) => word))];
     },
 
     /**

@@ -7,6 +7,7 @@ export interface JsonSchema {
   properties?: Record<string, JsonSchema>;
   required?: string[];
   items?: JsonSchema;
+  anyOf?: JsonSchema[];
   enum?: unknown[];
   examples?: unknown[];
   [keyword: string]: unknown;
@@ -54,12 +55,16 @@ export function createSchemas() {
 
   function merge(emitted: Fields, description: Fields): JsonSchema {
     const { title, ...keywords } = Object.assign({}, ...list(description.metas).map(fields));
-    const { properties, items, ...rest } = emitted;
+    const { properties, items, anyOf, ...rest } = emitted;
+    const alternatives = list(description.matches).map((match) => fields(fields(match).schema));
     const merged: JsonSchema = {
       ...rest,
       ...keywords,
       ...(properties ? { properties: mergeEach(fields(properties), fields(description.keys)) } : {}),
       ...(items ? { items: merge(fields(items), fields(list(description.items)[0])) } : {}),
+      ...(anyOf
+        ? { anyOf: list(anyOf).map((each, index) => merge(fields(each), fields(alternatives[index]))) }
+        : {}),
       ...examples(emitted, description),
     };
     return typeof title === "string" ? named(title, merged) : merged;
@@ -88,7 +93,7 @@ export function createSchemas() {
    * @throws when a part has none: `where` and the path to it are in the message
    */
   function exampleOf(schema: JsonSchema, where: string): unknown {
-    const { examples, type, properties, items, enum: values, ...rest } = resolve(schema);
+    const { examples, type, properties, items, anyOf, enum: values, ...rest } = resolve(schema);
     if (examples) return examples[0];
     if ("const" in rest) return rest.const;
     if ("default" in rest) return rest.default;
@@ -98,6 +103,7 @@ export function createSchemas() {
       return Object.fromEntries(parts.map(([name, part]) => [name, exampleOf(part, `${where}.${name}`)]));
     }
     if (items) return [exampleOf(items, `${where}[]`)];
+    if (anyOf?.[0]) return exampleOf(anyOf[0], where);
     if (type === "boolean") return false;
     throw new Error(`${where} has no example: add .example() to its schema.`);
   }
