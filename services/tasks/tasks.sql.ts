@@ -1,8 +1,8 @@
 import type { Position } from "./cursors.logic.ts";
 import type { DueCondition, Range } from "./due.logic.ts";
 import type { TaskFilter } from "./filters.logic.ts";
-import { matches, relevance } from "./search.sql.ts";
-import type { SortField } from "./tasks.schema.ts";
+import { foundSql } from "./search.sql.ts";
+import type { SortField, Status } from "./tasks.schema.ts";
 
 export interface SortOrder {
   /** `relevance` needs a `q` in the filter. */
@@ -36,12 +36,11 @@ type Direction = keyof typeof NEVER;
 /** As in the indexes tasks_due_asc and tasks_due_desc. */
 const DUE = (direction: Direction): string => `coalesce(due_at, ${NEVER[direction]})`;
 
-/** A total order. `asked` are the binds of a search. */
-function sortColumn({ field, descending }: SortOrder, asked: Asked | undefined): SortColumn {
+/** A total order. */
+function sortColumn({ field, descending }: SortOrder): SortColumn {
   switch (field) {
     case "relevance":
-      if (!asked) throw new Error("Only what is searched for has a relevance.");
-      return { expression: relevance(asked.userId, asked.q), of: (bind) => `${bind}::int`, descending };
+      return { expression: "relevance", of: (bind) => `${bind}::int`, descending };
     case "createdAt":
       return { expression: "created_at", of: (bind) => `${bind}::timestamptz`, descending };
     case "updatedAt":
@@ -61,11 +60,6 @@ function sortColumn({ field, descending }: SortOrder, asked: Asked | undefined):
   }
 }
 
-interface Asked {
-  userId: string;
-  q: string;
-}
-
 type Put = (value: unknown) => string;
 
 interface Statement {
@@ -73,10 +67,17 @@ interface Statement {
   bind: unknown[];
 }
 
-/** FROM and WHERE of a filter. `direction` names the index on due times that the order can use too. */
-function filterSql(userId: string, filter: TaskFilter, put: Put, direction: Direction = "ascending") {
+interface Reading {
+  /** Of the index on due times that the order can use too. */
+  direction: Direction;
+  /** Whether what is found by a text has its relevance. */
+  ranked: boolean;
+}
+
+/** What a filter puts before SELECT, after FROM and after WHERE. */
+function filterSql(userId: string, filter: TaskFilter, put: Put, { direction, ranked }: Reading) {
   const owner = put(userId);
-  const asked = filter.q === undefined ? undefined : { userId: owner, q: put(filter.q) };
+  const found = filter.q === undefined ? undefined : foundSql(owner, put(filter.q), { ranked });
 
   const range = (column: string, { from, to }: Range): string[] => [
     ...(from ? [`${column} >= ${put(from)}`] : []),
@@ -95,10 +96,12 @@ function filterSql(userId: string, filter: TaskFilter, put: Put, direction: Dire
         ]
       : []),
   ];
+  // Only of one status does PostgreSQL know that tasks_status has them in the order of the list.
+  const isStatus = (statuses: Status[]): string =>
+    statuses.length === 1 ? `status = ${put(statuses[0])}` : `status = ANY(${put(statuses)}::text[])`;
   const where = [
     ownedBy(owner),
-    ...(asked ? [matches(asked.userId, asked.q)] : []),
-    ...(filter.status ? [`status = ANY(${put(filter.status)}::text[])`] : []),
+    ...(filter.status ? [isStatus(filter.status)] : []),
     ...(filter.priority ? [`priority = ANY(${put(filter.priority)}::smallint[])`] : []),
     ...(filter.tag ? [`tags && ${put(filter.tag)}::text[]`] : []),
     ...filter.due.flatMap(dueSql),
@@ -106,8 +109,7 @@ function filterSql(userId: string, filter: TaskFilter, put: Put, direction: Dire
     ...range("updated_at", filter.updated),
     ...range("completed_at", filter.completed),
   ];
-  const from = asked ? "tasks.tasks JOIN tasks.task_texts USING (user_id, id)" : "tasks.tasks";
-  return { from, where, asked };
+  return { with: found ?? "", from: `tasks.tasks${found ? " JOIN found USING (id)" : ""}`, where };
 }
 
 /**
@@ -119,17 +121,20 @@ export function listSql(columns: string, userId: string, query: ListQuery): Stat
   const put: Put = (value) => `$${bind.push(value)}`;
 
   const latestFirst = query.order.some(({ field, descending }) => field === "due" && descending);
-  const { from, where, asked } = filterSql(userId, query, put, latestFirst ? "descending" : "ascending");
-  const order = query.order.map((each) => sortColumn(each, asked));
+  const ranked = query.order.some(({ field }) => field === "relevance");
+  const filter = filterSql(userId, query, put, {
+    direction: latestFirst ? "descending" : "ascending",
+    ranked,
+  });
+  const order = query.order.map(sortColumn);
   const tieBreaker = { expression: "id", of: (value: string) => `${value}::uuid`, descending: false };
   const sort = [...order, { ...tieBreaker, descending: order.at(-1)?.descending ?? false }];
-  const ranked = query.order.findIndex(({ field }) => field === "relevance");
 
   const after = query.after ? [afterPosition(sort, query.after.map(put))] : [];
   const direction = ({ expression, descending }: SortColumn): string =>
     `${expression} ${descending ? "DESC" : "ASC"}`;
-  const sql = `SELECT ${columns}${ranked < 0 ? "" : `, ${order[ranked]?.expression} AS relevance`} FROM ${from}
-    WHERE ${[...where, ...after].join(" AND ")}
+  const sql = `${filter.with} SELECT ${columns}${ranked ? ", relevance" : ""} FROM ${filter.from}
+    WHERE ${[...filter.where, ...after].join(" AND ")}
     ORDER BY ${sort.map(direction).join(", ")}
     LIMIT ${put(query.limit)}`;
   return { sql, bind };
@@ -138,8 +143,12 @@ export function listSql(columns: string, userId: string, query: ListQuery): Stat
 /** How many tasks there are on all pages of a list. */
 export function countSql(userId: string, filter: TaskFilter): Statement {
   const bind: unknown[] = [];
-  const { from, where } = filterSql(userId, filter, (value) => `$${bind.push(value)}`);
-  return { sql: `SELECT count(*)::int AS total FROM ${from} WHERE ${where.join(" AND ")}`, bind };
+  const put: Put = (value) => `$${bind.push(value)}`;
+  const { from, where, ...rest } = filterSql(userId, filter, put, { direction: "ascending", ranked: false });
+  return {
+    sql: `${rest.with} SELECT count(*)::int AS total FROM ${from} WHERE ${where.join(" AND ")}`,
+    bind,
+  };
 }
 
 /** "Comes after this position": as a row comparison, which an index serves, where all keys go one way. */
