@@ -1,6 +1,7 @@
 import { QueryTypes } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
 import { selectList } from "../../mixins/database.ts";
+import { query as run } from "../../tests/support/database.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import type { Position } from "./cursors.logic.ts";
 import { defineTask } from "./models/task.model.ts";
@@ -43,9 +44,8 @@ beforeAll(async () => {
   db = await createMigratedDatabase();
   columns = selectList(defineTask(db.database));
   // A connection without our time limit. Indexes are built at the end, as they are when a database is restored.
-  const { query } = await import("../../tests/support/database.ts");
-  const [index] = await query(db.url, "SELECT pg_get_indexdef('tasks.task_texts_words'::regclass) AS sql");
-  await query(
+  const [index] = await run(db.url, "SELECT pg_get_indexdef('tasks.task_texts_words'::regclass) AS sql");
+  await run(
     db.url,
     `SET jit = off;
      DROP INDEX tasks.task_texts_words;
@@ -62,8 +62,8 @@ beforeAll(async () => {
      ALTER TABLE tasks.tasks ENABLE TRIGGER USER;
      ${index?.sql}`,
   );
-  await query(db.url, "VACUUM (ANALYZE) tasks.tasks");
-  await query(db.url, "VACUUM (ANALYZE) tasks.task_texts");
+  await run(db.url, "VACUUM (ANALYZE) tasks.tasks");
+  await run(db.url, "VACUUM (ANALYZE) tasks.task_texts");
 }, 180_000);
 afterAll(() => db.drop());
 

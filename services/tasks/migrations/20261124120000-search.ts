@@ -11,7 +11,6 @@ const EMOJI = "[\\u2600-\\u27bf\\U0001f000-\\U0001faff]";
  * What a task is found by, docs/decisions/0018-search.md: lexemes that begin with their owner's key and go on with
  *   =stem  a whole word, without its ending
  *   part   the letters of a word from any of them on, eight at the most: their beginnings are all parts of the word
- *   #tag   a tag as it is
  * at place 1A when they come from the title, 2B from a tag, 3C from the description.
  */
 export const up: Migration = async (database) => {
@@ -84,8 +83,6 @@ export const up: Migration = async (database) => {
                    generate_series(0, length(word), 64) AS start,
                    LATERAL (SELECT substr(word, start + 1, 71) AS chunk OFFSET 0) AS chunks,
                    generate_series(0, least(64, length(word) - start)) AS n
-            UNION ALL
-            SELECT ''':2B', '#' || replace(replace(tag, '\\', '\\\\'), '''', '''''') FROM unnest(tags) AS tag
           ) AS lexemes
          WHERE lexeme IS NOT NULL
       )::tsvector, '');
@@ -114,18 +111,6 @@ export const up: Migration = async (database) => {
                       WHERE NOT whole
                    ) AS ways
                ) AS ways_of_word
-      )::tsquery;
-    END $$;
-
-    -- What finds the tasks with any of these tags, exactly.
-    CREATE FUNCTION tasks.tag_query(owner uuid, tags text[]) RETURNS tsquery
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-    BEGIN
-      RETURN (
-        SELECT string_agg(
-                 '''' || tasks.search_key(owner) || '#' || replace(replace(tag, '\\', '\\\\'), '''', '''''') || '''',
-                 '|')
-          FROM unnest(tags) AS tag
       )::tsquery;
     END $$;
 
@@ -197,7 +182,7 @@ export const down: Migration = async (database) => {
     DROP TRIGGER truncate_task_texts ON tasks.tasks;
     DROP FUNCTION tasks.add_task_texts, tasks.change_task_text, tasks.remove_task_texts;
     DROP TABLE tasks.task_texts;
-    DROP FUNCTION tasks.tag_query, tasks.search_query, tasks.search_vector, tasks.search_key, tasks.search_stem,
+    DROP FUNCTION tasks.search_query, tasks.search_vector, tasks.search_key, tasks.search_stem,
       tasks.search_words, tasks.search_fold;
     DROP TEXT SEARCH DICTIONARY tasks.english;
     DROP TEXT SEARCH DICTIONARY tasks.russian;
