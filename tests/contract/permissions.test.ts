@@ -108,6 +108,7 @@ const cases: Record<string, Case> = {
   "POST /trash/:id/restore": { thing: trashed },
   "DELETE /trash/:id": { thing: trashed },
   "GET /changes": {},
+  "GET /stats": {},
 };
 
 const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
