@@ -167,14 +167,22 @@ const identities = createIdentityLogic({
   clock,
   onError: (error) => logger.warn({ err: error }, "a use could not be written down"),
 });
+/** Gateways look again whether those may still read who have a stream open. */
+const tellGateways = (change: { kind: string; id: string }): unknown =>
+  broker.broadcast("auth.changed", change, ["api"]);
 const changes = listenForChanges({
   url: env.AUTH_DATABASE_URL,
   onChange(change) {
     identities.forget(change);
+    if (change.kind !== "keys") tellGateways(change);
     if (change.kind === "keys")
       keyring.open().catch((error: unknown) => logger.error({ err: error }, "no new key"));
   },
-  onState: identities.trust,
+  onState(listening) {
+    identities.trust(listening);
+    // Of what changed meanwhile nobody was told.
+    if (listening) tellGateways({ kind: "any", id: "" });
+  },
   onError: (error) =>
     logger.warn({ err: error }, "changes are not told at present: sessions are read at each request"),
 });
