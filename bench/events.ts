@@ -8,8 +8,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { loadEnv } from "../config/env.ts";
 import { startMesh } from "../tests/support/system.ts";
 
-const PEOPLE = 100;
-const STREAMS_EACH = 10;
+const PEOPLE = 250;
+const STREAMS_EACH = 4;
 /** Milliseconds. */
 const IDLE_FOR = 16_000;
 const WRITE_FOR = 10_000;

@@ -176,6 +176,45 @@ describe("a stream", () => {
     expect(gateway.reads.length).toBe(3);
   });
 
+  it("shares a look with the person's other streams at the same place", async () => {
+    const gateway = await start();
+    const streams = [];
+    for (const path of ["/ada/s1", "/ada/s2", "/ada"]) streams.push((await gateway.connect(path)).read());
+    await gateway.until(() => gateway.reads.length === 3);
+    gateway.write(2);
+    gateway.streams.changed("ada");
+    for (const stream of streams) await stream.until(() => stream.seqs().length === 2);
+    expect(gateway.reads.length).toBe(4);
+  });
+
+  it("does not share a refusal", async () => {
+    const refuse = async (): Promise<never> => {
+      throw problem("insufficient_scope", "No.");
+    };
+    const failures: (() => Promise<never>)[] = [];
+    const gateway = await start({ failures });
+    const [one, other] = [(await gateway.connect("/ada")).read(), (await gateway.connect()).read()];
+    await gateway.until(() => gateway.reads.length === 2);
+    failures.push(refuse);
+    gateway.write(1);
+    gateway.streams.changed("ada");
+    await one.closed;
+    await other.until(() => other.seqs().length === 1);
+  });
+
+  it("does not share a look that began before the hint", async () => {
+    const gateway = await start();
+    const [one, other] = [(await gateway.connect()).read(), (await gateway.connect()).read()];
+    await gateway.until(() => gateway.reads.length === 2);
+    const release = gateway.holdReads();
+    gateway.streams.changed("ada");
+    await gateway.until(() => gateway.reads.length === 3);
+    gateway.write(1);
+    gateway.streams.changed("ada");
+    release();
+    await Promise.all([one, other].map((stream) => stream.until(() => stream.seqs().length === 1)));
+  });
+
   it("is not looked for when somebody else writes", async () => {
     const gateway = await start();
     const stream = (await gateway.connect()).read();

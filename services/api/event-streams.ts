@@ -30,6 +30,11 @@ interface Reader {
   passport: string;
 }
 
+interface Page {
+  changes: Change[];
+  hasMore: boolean;
+}
+
 interface Opened {
   reader: Reader;
   /** What the reader showed: it is shown again, to know whether it still holds. */
@@ -46,6 +51,8 @@ export function createEventStreams({ call, timing = TIMING, limits = LIMITS }: O
   const byUser = new Map<string, Map<EventStream, Reader>>();
   const verifications = pLimit(CALLS_AT_ONCE);
   const reads = pLimit(CALLS_AT_ONCE);
+  /** Reads that have not begun. One that has might be too early for who asks now. */
+  const waiting = new Map<string, Promise<Page>>();
   let total = 0;
   let closed = false;
 
@@ -55,14 +62,21 @@ export function createEventStreams({ call, timing = TIMING, limits = LIMITS }: O
     let { passport } = reader;
     const options = { timeout: TIMEOUT, ...(requestID === undefined ? {} : { requestID }) };
     return {
-      read: (since, limit) =>
-        reads(() =>
-          call<{ changes: Change[]; hasMore: boolean }>(
-            "tasks.changes",
-            { since, limit },
-            { ...options, meta: { passport } },
-          ),
-        ),
+      // A hint wakes all streams of a person, most of which are at the same place: one read is for all of them.
+      read(since, limit) {
+        const key = `${reader.user.id} ${since} ${limit}`;
+        const own = (): Promise<Page> =>
+          reads(() => {
+            waiting.delete(key);
+            return call("tasks.changes", { since, limit }, { ...options, meta: { passport } });
+          });
+        const shared = waiting.get(key);
+        // What is refused to another session or token is not refused to this one.
+        if (shared) return shared.catch(own);
+        const begun = own();
+        waiting.set(key, begun);
+        return begun;
+      },
       async verify() {
         const verified = await verifications(() =>
           call<Reader>("auth.verify", { token }, { ...options, meta: {} }),

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { Task } from "../../services/tasks/task.schema.ts";
 import { buildPerson, buildTask, httpFor, type Person, signIn } from "../support/client.ts";
 import { query } from "../support/database.ts";
@@ -155,6 +156,38 @@ describe.each(systems)("live events, %s", (_mode, system) => {
     expect(events.map(({ data }) => data.task?.title)).toEqual(["Ada's", "Ada's"]);
     await stream.close();
     expect(stream.raw()).not.toContain(bob.user.id);
+  });
+
+  test("the example of docs/events.md follows them, with a new access token when the old one is refused", async () => {
+    const [, code = ""] = /```js\n(.*?)```/s.exec(readFileSync("docs/events.md", "utf8")) ?? [];
+    const follow = new Function(`${code}; return follow;`)();
+    const ada = await buildPerson(system);
+    let token = "expired";
+    const tokens = {
+      getAccessToken: async () => token,
+      refresh: async () => {
+        if (token === ada.tokens.accessToken) throw new Error("Sign in again.");
+        token = ada.tokens.accessToken;
+      },
+    };
+    const changes: LiveEvent["data"][] = [];
+    const two = Promise.withResolvers<void>();
+    const following = follow(
+      system.baseUrl,
+      tokens,
+      (change: LiveEvent["data"]) => {
+        changes.push(change);
+        if (changes.length === 2) two.resolve();
+      },
+      "0",
+    );
+    following.catch(() => {});
+    await buildTask(ada);
+    await buildTask(ada);
+    await two.promise;
+    expect(changes.map(({ seq }) => seq)).toEqual([1, 2]);
+    await ada.http.post("/auth/logout");
+    await expect(following).rejects.toThrow("Sign in again.");
   });
 
   describe("a stream that can't begin", () => {
