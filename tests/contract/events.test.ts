@@ -7,6 +7,8 @@ import { systems } from "../support/systems.ts";
 
 /** Milliseconds within which a stream ends when its session does; generous, for a busy machine. */
 const ENDS_WITHIN = 2_000;
+/** Milliseconds: before the first heartbeat, which would find what no hint told of. */
+const BEFORE_HEARTBEAT = 10_000;
 
 const named = (events: LiveEvent[]): string[] =>
   events.map(({ event, data }) => `${event} ${data.op} ${data.version}`);
@@ -25,7 +27,7 @@ describe.each(systems)("live events, %s", (_mode, system) => {
     await ada.http.post(`/tasks/${task.id}/revert`, { version: 1 });
     await ada.http.delete(`/tasks/${task.id}`);
 
-    const events = await stream.take(6);
+    const events = await within(BEFORE_HEARTBEAT, stream.take(6));
     expect(named(events)).toEqual([
       "task.created create 1",
       "task.updated update 2",
