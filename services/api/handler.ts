@@ -47,7 +47,7 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
     const meta = { client, passport: caller?.passport, ...delivery };
     const result = await call(route.action, { ...params, ...conditions, ...resumed }, meta);
     if (ctx.meta.replayed === true) response.setHeader("Idempotency-Replayed", "true");
-    if (route.stream && caller) follow(request, response, caller, Object(result).seq);
+    if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
     else respond(route, request, response, result);
   };
 
