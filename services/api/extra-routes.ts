@@ -24,6 +24,8 @@ const route = Joi.object<Route, true>({
   conditional: Joi.boolean().valid(true),
   repeatable: Joi.boolean().valid(true),
   partial: Joi.boolean().valid(true),
+  // The gateway follows the log of tasks, and no other.
+  stream: Joi.boolean().forbidden(),
   maxAge: Joi.number().integer().min(0),
 });
 

@@ -6,6 +6,8 @@ import { isIdempotencyKey } from "../../lib/action.ts";
 import { problem } from "../../lib/errors.ts";
 import { clientAddress } from "./client-address.ts";
 import { entityTag, isFresh, readConditions } from "./conditions.ts";
+import { readLastEventId, STREAM_HEADERS } from "./event-format.ts";
+import type { EventStreams } from "./event-streams.ts";
 import { acceptedTypes, readParams } from "./input.ts";
 import { preferredLanguage } from "./languages.ts";
 import { failedOf, withProblems } from "./problem.ts";
@@ -21,10 +23,11 @@ interface HandlerOptions {
   /** How many proxies' `X-Forwarded-For` entries are believed. */
   trustedProxies: number;
   limits: RateLimits;
+  streams: EventStreams;
 }
 
 /** What happens to a request once its route is known, from top to bottom. */
-export function createHandler(route: Route, { trustedProxies, limits }: HandlerOptions): Handler {
+export function createHandler(route: Route, { trustedProxies, limits, streams }: HandlerOptions): Handler {
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
     const deadline = Date.now() + DEADLINE;
@@ -42,15 +45,36 @@ export function createHandler(route: Route, { trustedProxies, limits }: HandlerO
     const conditions = route.conditional ? readConditions(request) : {};
     const delivery = route.repeatable ? readDelivery(request) : {};
     const params = await readParams(route, request, response, pathParams(request));
+    const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
-    const result = await call(route.action, { ...params, ...conditions }, meta);
+    const result = await call(route.action, { ...params, ...conditions, ...resumed }, meta);
     if (ctx.meta.replayed === true) response.setHeader("Idempotency-Replayed", "true");
-    respond(route, request, response, result);
+    if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
+    else respond(route, request, response, result);
   };
+
+  function follow(
+    request: IncomingRequest,
+    response: ServerResponse,
+    reader: Caller,
+    position: number,
+  ): void {
+    if (request.method === "HEAD") response.writeHead(200, STREAM_HEADERS).end();
+    else {
+      const { requestID } = request.$ctx;
+      streams.open(response, {
+        reader,
+        token: bearerToken(request),
+        position,
+        ...(requestID ? { requestID } : {}),
+      });
+    }
+  }
 }
 
 interface Caller {
   user: { id: string };
+  session: { id: string } | null;
   passport: string;
 }
 

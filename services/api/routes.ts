@@ -28,6 +28,8 @@ export interface Route {
   repeatable?: true;
   /** Each of the result's `results` may have a `problem`: it becomes a problem document. */
   partial?: true;
+  /** The answer does not end: it is the person's changes after the result's `seq`, as they come. */
+  stream?: true;
   /** Seconds that anyone may keep the answer; without it, nobody may. */
   maxAge?: number;
 }
@@ -71,4 +73,5 @@ export const routes: Route[] = [
   { method: "DELETE", path: "/trash/:id",             action: "tasks.erase",   access: "bearer", input: "none",  status: 204, conditional: true, repeatable: true },
   { method: "GET",    path: "/changes",               action: "tasks.changes", access: "bearer", input: "query", status: 200 },
   { method: "GET",    path: "/stats",                 action: "tasks.stats",   access: "bearer", input: "none",  status: 200 },
+  { method: "GET",    path: "/events",                action: "tasks.follow",  access: "bearer", input: "query", status: 200, stream: true },
 ];

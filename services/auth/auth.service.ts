@@ -9,6 +9,8 @@ let service: Service;
 const auth = wireAuth(loadEnv("AUTH_DATABASE_URL", "AUTH_SECRET"), {
   log: () => service.logger,
   call: (name, passport) => service.broker.call(name, {}, { meta: { passport } }),
+  // Gateways look again whether those may still read who have a stream open.
+  tellGateways: (change) => service.broker.broadcast("auth.changed", change, ["api"]),
 });
 
 /** Accounts, sessions and the tokens that prove them. */

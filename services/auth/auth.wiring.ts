@@ -10,7 +10,7 @@ import { createApiTokenLogic } from "./api-tokens.logic.ts";
 import { createApiTokenRepository } from "./api-tokens.repository.ts";
 import { createAudit } from "./audit.logic.ts";
 import { createAuditRepository } from "./audit.repository.ts";
-import { listenForChanges } from "./changes.repository.ts";
+import { type Change, listenForChanges } from "./changes.repository.ts";
 import { createClientLogic } from "./clients.logic.ts";
 import { createClientRepository } from "./clients.repository.ts";
 import { createEraser } from "./erasures.logic.ts";
@@ -49,12 +49,14 @@ interface Node {
   log: () => Pick<Service["logger"], "info" | "warn" | "error">;
   /** Calls an action without params, with this passport. */
   call: (action: string, passport: string) => Promise<unknown>;
+  /** Tells gateways, which may keep something open, whose rights have changed; `any`: possibly everybody's. */
+  tellGateways: (change: { kind: Change["kind"] | "any"; id: string }) => unknown;
 }
 
 type AuthEnv = ReturnType<typeof loadEnv<"AUTH_DATABASE_URL" | "AUTH_SECRET">>;
 
 /** Puts the parts of auth together: repositories below, rules above them, and what runs by itself. */
-export function wireAuth(env: AuthEnv, { log, call }: Node) {
+export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
   const database = openDatabase(env.AUTH_DATABASE_URL);
   const users = createUserRepository(database);
   const sessions = createSessionRepository(database);
@@ -176,10 +178,14 @@ export function wireAuth(env: AuthEnv, { log, call }: Node) {
     url: env.AUTH_DATABASE_URL,
     onChange(change) {
       identities.forget(change);
-      if (change.kind === "keys")
-        keyring.open().catch((error: unknown) => log().error({ err: error }, "no new key"));
+      if (change.kind !== "keys") tellGateways(change);
+      else keyring.open().catch((error: unknown) => log().error({ err: error }, "no new key"));
     },
-    onState: identities.trust,
+    onState(listening) {
+      identities.trust(listening);
+      // Of what changed meanwhile nobody was told.
+      if (listening) tellGateways({ kind: "any", id: "" });
+    },
     onError: (error) =>
       log().warn({ err: error }, "changes are not told at present: sessions are read at each request"),
   });

@@ -101,6 +101,7 @@ const tasksService: ServiceSchema = {
     history: action(taskActions.history, (params, caller) => log.history(caller, params)),
     revert: write(taskActions.revert, (writes, params, caller) => writes.revert(caller, params)),
     changes: action(taskActions.changes, (params, caller) => log.changes(caller, params)),
+    follow: action(taskActions.follow, (params, caller) => log.follow(caller, params)),
 
     eraseAll: action(taskActions.eraseAll, (_, caller) => housekeeping.eraseAll(caller)),
 

@@ -109,6 +109,7 @@ const cases: Record<string, Case> = {
   "DELETE /trash/:id": { thing: trashed },
   "GET /changes": {},
   "GET /stats": {},
+  "GET /events": {},
 };
 
 const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
@@ -194,7 +195,9 @@ const RUNNER = { headers: { "X-Request-Id": "the-same" } };
 
 async function send(scene: Scene, caller: Caller, route: Route, id = MISSING): Promise<Answer> {
   const body = await cases[nameOf(route)]?.body?.(scene);
-  return scene.http[caller].send(route.method, route.path.replace(/:\w+/, id), { ...RUNNER, body });
+  // A stream that is let begin has no end.
+  const method = route.stream && expected(route, caller).status === 200 ? "HEAD" : route.method;
+  return scene.http[caller].send(method, route.path.replace(/:\w+/, id), { ...RUNNER, body });
 }
 
 /** Everything of a person's that somebody else might have changed; not when it was last used. */

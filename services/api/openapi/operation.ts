@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type Joi from "joi";
 import { type ProblemCode, problems } from "../../../lib/errors.ts";
+import { eventOf, opening } from "../event-format.ts";
 import { acceptedTypes, isFromHeader } from "../input.ts";
 import type { Route } from "../routes.ts";
 import { codesOf, type ProblemResponses, problemResponse, validationExample } from "./problems.ts";
@@ -14,6 +15,8 @@ export interface Described {
   description?: string;
   params: Joi.ObjectSchema;
   result: Joi.Schema;
+  /** Of a stream: what each event carries. */
+  event?: Joi.Schema;
   /** What the caller must be allowed to do. */
   scope?: string;
   role?: string;
@@ -102,6 +105,7 @@ function headerParameters(route: Route): object[] {
     ...(route.repeatable ? ["Idempotency-Key"] : []),
     ...(route.conditional ? ["If-Match", "If-None-Match"] : []),
     ...(route.tagged && route.method === "GET" ? ["If-None-Match"] : []),
+    ...(route.stream ? ["Last-Event-ID"] : []),
   ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
 }
 
@@ -145,12 +149,22 @@ function readBody(route: Route, { params }: Described, schemas: Schemas): Body {
 
 const contentOf = (types: string[], body: Body) => Object.fromEntries(types.map((type) => [type, body]));
 
-function describeSuccess(route: Route, { result }: Described, schemas: Schemas) {
+function describeSuccess(route: Route, { result, event }: Described, schemas: Schemas) {
   const answer = successOf(route);
   if (route.status === 204) return answer;
+  if (event) return { ...answer, content: contentOf(["text/event-stream"], describeStream(event, schemas)) };
   const schema = schemas.read(result, "output");
   const body = { schema, example: schemas.exampleOf(schema, `The result of ${route.action}`) };
   return { ...answer, content: contentOf(["application/json"], body) };
+}
+
+/** Made by what makes the real ones. OpenAPI 3.1 has no words for the parts of a stream. */
+function describeStream(event: Joi.Schema, schemas: Schemas): Body {
+  const data: Record<string, unknown> = {
+    ...Object(schemas.exampleOf(schemas.read(event, "output"), "event")),
+  };
+  const change = { ...data, seq: Number(data.seq), op: String(data.op) };
+  return { schema: { type: "string" }, example: opening(change.seq - 1, 2_000) + eventOf(change) };
 }
 
 const NOT_MODIFIED = {
