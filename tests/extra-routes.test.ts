@@ -67,7 +67,7 @@ describe("the gateway does not start when a route of EXTRA_ROUTES", () => {
     [
       "hides the other methods of a path behind a parameter of another name",
       [{ ...route, method: "PUT", path: "/tasks/:key" }],
-      "adds PUT /tasks/:key, which collides with GET /tasks/:id",
+      "adds PUT /tasks/:key, which collides with POST /tasks/bulk",
     ],
     ["is there twice", [route, route], "adds GET /agenda, which collides with GET /agenda"],
     [

@@ -28,7 +28,7 @@ test.each<[string, object, object]>([
   [
     "a reference or null",
     { anyOf: [{ $ref: "#/components/schemas/A" }, { type: "null" }] },
-    { anyOf: [{ $ref: "#/components/schemas/A" }], nullable: true },
+    { type: "object", nullable: true, allOf: [{ $ref: "#/components/schemas/A" }] },
   ],
   ["a constant", { const: 1 }, { enum: [1] }],
   [
