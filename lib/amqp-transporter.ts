@@ -1,3 +1,4 @@
+import { Duplex, type Writable } from "node:stream";
 import { Transporters } from "moleculer";
 
 type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
@@ -25,6 +26,12 @@ export class AmqpTransporter extends Transporters.AMQP {
 
   readonly user: string | undefined;
 
+  override async onConnected(wasReconnect?: boolean): Promise<void> {
+    const socket: unknown = this.connection?.connection?.stream;
+    if (socket instanceof Duplex) writeOncePerTurn(socket);
+    await super.onConnected(wasReconnect);
+  }
+
   override _consumeCB(cmd: string, needAck?: boolean): ReturnType<Transporters.AMQP["_consumeCB"]> {
     const consume = super._consumeCB(cmd, needAck);
     return (message) => {
@@ -45,4 +52,26 @@ export class AmqpTransporter extends Transporters.AMQP {
     if (channel && this.user !== undefined) channel.assertExchange = channel.checkExchange;
     return super.subscribe(cmd, nodeID);
   }
+}
+
+/**
+ * Sends what is written in one turn of the event loop by one system call. Every message and acknowledgement is a write of
+ * its own otherwise, and those were the largest part of what a busy node does.
+ */
+export function writeOncePerTurn(socket: Writable): void {
+  const write = socket.write;
+  let collecting = false;
+  const send = (): void => {
+    collecting = false;
+    socket.uncork();
+  };
+  const collect = (...args: unknown[]): unknown => {
+    if (!collecting) {
+      collecting = true;
+      socket.cork();
+      setImmediate(send);
+    }
+    return Reflect.apply(write, socket, args);
+  };
+  Object.assign(socket, { write: collect });
 }

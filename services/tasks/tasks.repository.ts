@@ -72,6 +72,7 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
           `INSERT INTO tasks.tasks (${names})
            SELECT ${names} FROM jsonb_populate_recordset(NULL::tasks.tasks, $1::jsonb) WITH ORDINALITY ORDER BY ordinality`,
           [JSON.stringify(records)],
+          { prepared: true },
         ),
       );
       return inserted !== null;
@@ -81,13 +82,14 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
       const [found] = await run<TaskRow>(
         `SELECT ${columns} FROM tasks.tasks WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL`,
         [userId, id],
+        { prepared: true },
       );
       return found ?? null;
     },
 
     list(userId: string, query: ListQuery): Promise<ListedRow[]> {
       const { sql, bind } = listSql(columns, userId, query);
-      return run(sql, bind);
+      return run(sql, bind, { prepared: isPlain(query) });
     },
 
     /** The last deleted first; `after` is the last of the page before. */
@@ -165,6 +167,7 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
          SELECT ${columns}, true AS matches, true AS changed FROM changed
          UNION ALL SELECT ${columns}, matches, false AS changed FROM unchanged`,
         [userId, now, JSON.stringify(wanted), operation],
+        { prepared: true },
       );
       return unlessRepeated(written);
     },
@@ -286,13 +289,30 @@ export function createTaskRepository(database: Sequelize) {
   };
 }
 
+/** A list that is not narrowed down: its plan is the same for everybody. */
+const isPlain = ({
+  q,
+  status,
+  priority,
+  tag,
+  due,
+  created,
+  updated,
+  completed,
+  order,
+  after,
+}: ListQuery): boolean =>
+  [q, status, priority, tag, after].every((each) => (each ?? undefined) === undefined) &&
+  [due, ...[created, updated, completed].map(Object.keys)].every(({ length }) => length === 0) &&
+  order.length === 1;
+
 /** Null when the same request had been done before. */
 async function unlessRepeated<T>(write: Promise<T>): Promise<T | null> {
   try {
     return await write;
   } catch (error) {
-    const cause = error instanceof UniqueConstraintError ? error.parent : undefined;
-    if (cause && "constraint" in cause && cause.constraint === REPEATED) return null;
+    const cause = error instanceof UniqueConstraintError ? error.parent : error;
+    if (cause instanceof Error && "constraint" in cause && cause.constraint === REPEATED) return null;
     throw error;
   }
 }

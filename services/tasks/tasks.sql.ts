@@ -137,7 +137,7 @@ export function listSql(columns: string, userId: string, query: ListQuery): Stat
   const sql = `${filter.with} SELECT ${columns}${ranked ? ", relevance" : ""} FROM ${filter.from}
     WHERE ${[...filter.where, ...after].join(" AND ")}
     ORDER BY ${sort.map(direction).join(", ")}
-    LIMIT ${put(query.limit)}`;
+    LIMIT ${Math.trunc(query.limit)}`;
   return { sql, bind };
 }
 

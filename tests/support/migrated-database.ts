@@ -1,5 +1,5 @@
 import type { Sequelize } from "sequelize";
-import { openDatabase } from "../../mixins/database.ts";
+import { driver, openDatabase } from "../../mixins/database.ts";
 import { migrateUp } from "../../mixins/migrations.ts";
 import { createDatabase } from "./database.ts";
 
@@ -8,7 +8,7 @@ export interface MigratedDatabase {
   database: Sequelize;
   /** A further pool, as another replica has one. */
   connect(): Sequelize;
-  /** Starts to count the statements of `database`; the returned function stops and says how many there were. */
+  /** Starts to count the statements of this process; the returned function stops and says how many there were. */
   countStatements(): () => number;
   drop(): Promise<void>;
 }
@@ -32,11 +32,14 @@ export async function createMigratedDatabase(): Promise<MigratedDatabase> {
     connect,
     countStatements() {
       let count = 0;
-      database.addHook("afterQuery", "count", () => {
+      const { query } = driver.Client.prototype;
+      const counted = function (this: unknown, ...args: unknown[]): unknown {
         count += 1;
-      });
+        return Reflect.apply(query, this, args);
+      };
+      Object.assign(driver.Client.prototype, { query: counted });
       return () => {
-        database.removeHook("afterQuery", "count");
+        Object.assign(driver.Client.prototype, { query });
         return count;
       };
     },
