@@ -107,12 +107,10 @@ export function judge(
   }
 
   const task = find(person, write.id);
-  const place = task && placeOf(task);
-  if (!task || place === "nowhere") return NOT_FOUND;
-  // Of the list, what is in the trash is not there, and the other way round. A revert finds both.
-  if (write.op === "restore" || write.op === "erase" ? place === "list" : place === "trash") {
-    if (write.op !== "revert") return NOT_FOUND;
-  }
+  const place = task ? placeOf(task) : "nowhere";
+  // What is in the trash is not there for who looks in the list, and the other way round. A revert finds both.
+  const sought = write.op === "restore" || write.op === "erase" ? "trash" : "list";
+  if (!task || place === "nowhere" || (place !== sought && write.op !== "revert")) return NOT_FOUND;
   const before = current(task);
   const then = write.op === "revert" && task.versions.find(({ version }) => version === write.version);
   if (then === undefined) return { status: 422, code: "validation_failed", fields: ["version"] };
