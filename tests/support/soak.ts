@@ -3,7 +3,8 @@ import { appendFileSync } from "node:fs";
 /** What a soak has done in one round. */
 interface Round {
   runs: number;
-  requests: number;
+  /** What was answered, in a word for each kind of answer. */
+  answers: string[];
 }
 
 /** Set by `npm run soak`: how long a test goes on, the seed of its first round, and the file that counts. */
@@ -18,10 +19,16 @@ export async function soakFor(
   const deadline = Date.now() + seconds * 1_000;
   const first = SOAK_SEED === undefined ? undefined : Number(SOAK_SEED);
   for (let index = 0; index === 0 || Date.now() < deadline; index += 1) {
-    const done = await round(first === undefined ? undefined : first + index);
-    if (SOAK_COUNTS) appendFileSync(SOAK_COUNTS, `${JSON.stringify({ name, ...done })}\n`);
+    const { runs, answers } = await round(first === undefined ? undefined : first + index);
+    if (SOAK_COUNTS)
+      appendFileSync(SOAK_COUNTS, `${JSON.stringify({ name, runs, answers: tally(answers) })}\n`);
   }
 }
 
 /** Milliseconds, for Jest. */
 soakFor.timeout = (seconds + 120) * 1_000;
+
+function tally(answers: string[]): Record<string, number> {
+  const counts = Map.groupBy(answers, (answer) => answer);
+  return Object.fromEntries([...counts].map(([answer, all]) => [answer, all.length]));
+}

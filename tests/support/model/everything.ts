@@ -4,6 +4,7 @@ import { placeOf } from "./rules.ts";
 import { assertCopy, syncAll } from "./sync.ts";
 import { newSyncClient } from "./sync-client.ts";
 import { type Actor, send, type World } from "./world.ts";
+import { performMove } from "./writes.ts";
 
 /** At the end: all that either person can read is what the model says, and nothing of the other's. */
 export async function assertEverything(world: World): Promise<void> {
@@ -15,6 +16,7 @@ export async function assertEverything(world: World): Promise<void> {
     await finishWalks(world, actor, other);
     await readList(world, actor, { do: "list", query: {}, limit: 100, bound: null });
     await finishWalks(world, actor, other);
+    await readDueTimes(world, actor, other);
     await readTrash(world, actor, 3);
     for (const [index] of actor.model.tasks.filter((task) => placeOf(task) === "list").entries()) {
       await readHistory(world, actor, other, { do: "history", target: { where: "list", index }, limit: 100 });
@@ -32,6 +34,16 @@ export async function assertEverything(world: World): Promise<void> {
     actor.sync = { ...newSyncClient(), since: 0 };
     await syncAll(world, actor, 1_000);
     assertCopy(actor, await listOf(world, actor));
+  }
+}
+
+/** All-day tasks are due by the day of where the person is: elsewhere, at another time. */
+async function readDueTimes(world: World, actor: Actor, other: Actor): Promise<void> {
+  await performMove(world, actor, actor.model.log.length);
+  const queries = [{ due: "overdue" }, { due: "today" }, { due: "week" }, { sort: "due" }, { sort: "-due" }];
+  for (const query of queries) {
+    await readList(world, actor, { do: "list", query, limit: 5, bound: null });
+    await finishWalks(world, actor, other);
   }
 }
 

@@ -54,8 +54,12 @@ export type Action =
 
 export type Operation = Action & { who: number };
 
-/** @param now milliseconds: due times are around it */
-export function operations(now: number): fc.Arbitrary<Operation> {
+/**
+ * What two people do, one thing after the other.
+ *
+ * @param now milliseconds: due times are around it
+ */
+export function sequences(now: number, maxOperations: number): fc.Arbitrary<Operation[]> {
   const day = (days: number): string => new Date(now + days * 86_400_000).toISOString().slice(0, 10);
   const hour = (hours: number): string => new Date(now + hours * 3_600_000).toISOString();
   const elsewhere = (hours: number): string => hour(hours + 3).replace("Z", "+03:00");
@@ -90,8 +94,8 @@ export function operations(now: number): fc.Arbitrary<Operation> {
   const target: fc.Arbitrary<Target> = fc.record({
     where: fc.oneof(
       { arbitrary: fc.constant("list" as const), weight: 8 },
-      { arbitrary: fc.constant("trash" as const), weight: 3 },
-      { arbitrary: fc.constantFrom("erased", "theirs", "nobody's", "nonsense"), weight: 2 },
+      { arbitrary: fc.constant("trash" as const), weight: 1 },
+      { arbitrary: fc.constantFrom("erased", "theirs", "nobody's", "nonsense"), weight: 1 },
     ),
     index: fc.nat(20),
   });
@@ -99,6 +103,8 @@ export function operations(now: number): fc.Arbitrary<Operation> {
     { arbitrary: fc.record({ where: fc.constant("trash" as const), index: fc.nat(20) }), weight: 4 },
     { arbitrary: target, weight: 1 },
   );
+  // A revert finds a task wherever it is.
+  const either = fc.oneof({ arbitrary: target, weight: 2 }, { arbitrary: trashed, weight: 1 });
   const tags = fc.oneof(
     { arbitrary: fc.constant(null), weight: 6 },
     {
@@ -106,8 +112,11 @@ export function operations(now: number): fc.Arbitrary<Operation> {
       weight: 2,
     },
   );
-  const guarded = { ifMatch: tags, ifNoneMatch: fc.option(tags, { freq: 1 }) };
-  const keyed = { key: fc.option(fc.nat(3), { freq: 1 }) };
+  const guarded = {
+    ifMatch: tags,
+    ifNoneMatch: fc.oneof({ arbitrary: fc.constant(null), weight: 4 }, { arbitrary: tags, weight: 1 }),
+  };
+  const keyed = { key: fc.oneof(fc.constant(null), fc.constant(null), fc.nat(3)) };
   const is = <const T extends string>(name: T) => fc.constant(name);
 
   const item: fc.Arbitrary<BulkItem> = fc
@@ -152,18 +161,28 @@ export function operations(now: number): fc.Arbitrary<Operation> {
     fc.record({ due: fc.constantFrom("any", "overdue", "today", "week"), sort }, { requiredKeys: [] }),
     query,
   );
-  const bound = fc.option(
-    fc.constantFrom("createdFrom", "createdTo", "updatedFrom", "updatedTo", "completedFrom", "completedTo"),
+  const bound = fc.constantFrom(
+    ...Array<null>(6).fill(null),
+    ...["createdFrom", "createdTo", "updatedFrom", "updatedTo", "completedFrom", "completedTo"],
   );
   const limit = fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constant(100));
 
   const weighted: [number, fc.Arbitrary<Action>][] = [
     [10, fc.record({ do: is("create"), fields: newFields, ...keyed })],
     [12, fc.record({ do: is("update"), target, fields: patch, ...guarded, ...keyed })],
-    [5, fc.record({ do: is("delete"), target, ...guarded, ...keyed })],
-    [3, fc.record({ do: is("restore"), target: trashed, ...guarded, ...keyed })],
-    [2, fc.record({ do: is("erase"), target: trashed, ...guarded, ...keyed })],
-    [4, fc.record({ do: is("revert"), target, back: fc.integer({ min: -1, max: 5 }), ...guarded, ...keyed })],
+    [8, fc.record({ do: is("delete"), target, ...guarded, ...keyed })],
+    [4, fc.record({ do: is("restore"), target: trashed, ...guarded, ...keyed })],
+    [3, fc.record({ do: is("erase"), target: trashed, ...guarded, ...keyed })],
+    [
+      5,
+      fc.record({
+        do: is("revert"),
+        target: either,
+        back: fc.constantFrom(1, 1, 1, 2, 2, 3, 0, -1, 9),
+        ...guarded,
+        ...keyed,
+      }),
+    ],
     [
       6,
       fc.record({
@@ -179,9 +198,9 @@ export function operations(now: number): fc.Arbitrary<Operation> {
     ],
     [4, fc.record({ do: is("repeat"), index: fc.nat(10) })],
     [1, fc.record({ do: is("empty trash") })],
-    [1, fc.record({ do: is("move"), zone: fc.nat(20) })],
+    [2, fc.record({ do: is("move"), zone: fc.nat(20) })],
     [3, fc.record({ do: is("read"), target, ifNoneMatch: tags })],
-    [3, fc.record({ do: is("history"), target, limit })],
+    [3, fc.record({ do: is("history"), target: either, limit })],
     [5, fc.record({ do: is("list"), query: anyQuery, limit, bound })],
     [
       8,
@@ -203,6 +222,14 @@ export function operations(now: number): fc.Arbitrary<Operation> {
     ],
     [1, fc.record({ do: is("sync from nowhere") })],
   ];
+  const who = fc.integer({ min: 0, max: 1 });
   const action = fc.oneof(...weighted.map(([weight, arbitrary]) => ({ arbitrary, weight })));
-  return fc.tuple(fc.integer({ min: 0, max: 1 }), action).map(([who, each]) => ({ ...each, who }));
+  const by = (actions: fc.Arbitrary<Action>) =>
+    fc.tuple(who, actions).map(([one, each]) => ({ ...each, who: one }));
+  // Tasks first, for the rest to meet.
+  const create = fc.record({ do: is("create"), fields: newFields, key: fc.constant(null) });
+  const length = { minLength: 0, maxLength: maxOperations, size: "max" } as const;
+  const beginning = fc.array(by(create), { ...length, maxLength: 12 });
+  // Without bias, which is towards short sequences.
+  return fc.noBias(fc.tuple(beginning, fc.array(by(action), length)).map((parts) => parts.flat()));
 }

@@ -12,9 +12,12 @@ export interface Found {
 
 export function findTarget({ model }: Actor, { model: theirs }: Actor, { where, index }: Target): Found {
   const isAt = (place: string) => (task: ModelTask) => placeOf(task) === place;
+  const listed = model.tasks.filter(isAt("list"));
+  const trashed = model.tasks.filter(isAt("trash"));
   const among = {
-    list: model.tasks.filter(isAt("list")),
-    trash: model.tasks.filter(isAt("trash")),
+    list: listed,
+    // Most of the time there is something to be found.
+    trash: trashed.length > 0 ? trashed : listed,
     erased: model.tasks.filter(isAt("nowhere")),
     theirs: theirs.tasks,
     "nobody's": [],

@@ -45,8 +45,8 @@ export interface World {
   people: [Actor, Actor];
   /** Time zones that people move to. */
   zones: string[];
-  /** Requests until now. */
-  count: number;
+  /** What was answered until now: `PATCH /tasks/:id 412 precondition_failed`. */
+  answers: string[];
 }
 
 const ZONES = [
@@ -69,9 +69,9 @@ const zonesAwake = (now: number): string[] =>
     return hour > 0 && hour < 23;
   });
 
-export async function buildWorld(system: System): Promise<World> {
+export async function buildWorld(system: System, answers: string[]): Promise<World> {
   const people = await Promise.all([buildActor(system), buildActor(system)]);
-  return { people, zones: zonesAwake(Date.now()), count: 0 };
+  return { people, zones: zonesAwake(Date.now()), answers };
 }
 
 async function buildActor(system: System): Promise<Actor> {
@@ -91,9 +91,14 @@ export async function send(
   const sentAt = Date.now();
   const answer = await person.http.send(method, path, { headers, ...(body === undefined ? {} : { body }) });
   const answeredAt = Date.now();
-  world.count += 1;
+  const { code = answer.headers.get("idempotency-replayed") === "true" ? "replayed" : "" } = Object(
+    answer.body,
+  );
+  world.answers.push(`${method} ${templateOf(path)} ${answer.status} ${code}`.trim());
   return { answer, now: () => during(sentAt, answeredAt), sentAt };
 }
+
+const templateOf = (path: string): string => path.replace(/\?.*/, "").replace(/[0-9a-f-]{36}|\b17\b/, ":id");
 
 /** A task of an answer is this task in this version, to the last field. @throws an error that says what is not */
 export function assertTask(shown: unknown, task: ModelTask, version: Version, { userId }: ModelPerson): void {
