@@ -27,37 +27,31 @@ export function createHandler(route: Route, { trustedProxies, limits }: HandlerO
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
     const deadline = Date.now() + DEADLINE;
-    const call = async <T>(action: string, params: object, meta: object): Promise<T> =>
-      ctx.call(action, params, { meta, timeout: Math.max(1, deadline - Date.now()) });
+    const timeout = (): number => Math.max(1, deadline - Date.now());
 
     const client = {
       address: clientAddress(request, trustedProxies),
       userAgent: request.headers["user-agent"],
     };
-    const caller = route.access === "bearer" ? await authenticate(request, call) : undefined;
+    // auth says who it is, at every request, so that a session that ended is felt at once.
+    const caller =
+      route.access === "bearer"
+        ? await ctx.call("auth.verify", { token: bearerToken(request) }, { timeout: timeout() })
+        : undefined;
     if (caller) await limits.countUser(caller.user.id, response);
     else await limits.countAddress(request, response, route);
     const conditions = route.conditional ? readConditions(request) : {};
     const delivery = route.repeatable ? readDelivery(request) : {};
     const params = await readParams(route, request, response, pathParams(request));
     const meta = { client, passport: caller?.passport, ...delivery };
-    const result = await call(route.action, { ...params, ...conditions }, meta);
+    const result: unknown = await ctx.call(
+      route.action,
+      { ...params, ...conditions },
+      { meta, timeout: timeout() },
+    );
     if (ctx.meta.replayed === true) response.setHeader("Idempotency-Replayed", "true");
     respond(route, request, response, result);
   };
-}
-
-interface Caller {
-  user: { id: string };
-  passport: string;
-}
-
-/** auth says who it is, at every request, so that a session that ended is felt at once. */
-async function authenticate(
-  request: IncomingMessage,
-  call: <T>(action: string, params: object, meta: object) => Promise<T>,
-): Promise<Caller> {
-  return call("auth.verify", { token: bearerToken(request) }, {});
 }
 
 /** RFC 6750, section 2.1: the header, once, and nothing but the header. */

@@ -1,6 +1,6 @@
 import Joi from "joi";
 import type { Scope } from "../../lib/passport.ts";
-import { dateOrInstant, locale, text, timeZone, uuid } from "../../lib/schema.ts";
+import { dateOrInstant, locale, nothing, text, timeZone, uuid } from "../../lib/schema.ts";
 
 /** What the audit log knows of. */
 export const AUDIT_EVENTS = [
@@ -225,7 +225,6 @@ const signedIn = Joi.object<SignedIn, true>({
   user: user.required(),
 }).meta({ title: "SignedIn" });
 
-const nothing = Joi.valid(null);
 const noParams = Joi.object<Record<string, never>, true>({});
 
 /** What the auth service's actions take and answer. */
@@ -237,6 +236,7 @@ export const authActions = {
       password: newPassword.required(),
       name: name.default(""),
     }).meta({ title: "NewAccount" }),
+    defaults: ["name"],
     result: user,
     errors: ["email_taken", "overloaded"],
   },
@@ -265,7 +265,7 @@ export const authActions = {
     scope: "account",
     description: "Its tokens are dead at once, everywhere.",
     params: noParams,
-    result: nothing,
+    result: nothing(),
     errors: ["forbidden"],
   },
   verify: {
@@ -307,7 +307,7 @@ export const authActions = {
     description:
       "All sessions end and all tasks are erased. There is no way back, so it asks for the password.",
     params: Joi.object<{ password: string }, true>({ password: password.required() }),
-    result: nothing,
+    result: nothing(),
     errors: ["wrong_password", "too_many_attempts", "overloaded"],
   },
   changePassword: {
@@ -318,7 +318,7 @@ export const authActions = {
       currentPassword: password.required(),
       newPassword: newPassword.required(),
     }).meta({ title: "PasswordChange" }),
-    result: nothing,
+    result: nothing(),
     errors: ["wrong_password", "too_many_attempts", "overloaded"],
   },
   forgotPassword: {
@@ -341,7 +341,7 @@ export const authActions = {
       token: mailedToken.required(),
       newPassword: newPassword.required(),
     }).meta({ title: "PasswordReset" }),
-    result: nothing,
+    result: nothing(),
     errors: ["invalid_mailed_token", "overloaded"],
   },
   verifyEmail: {
@@ -350,7 +350,7 @@ export const authActions = {
     params: Joi.object<{ token: string }, true>({ token: mailedToken.required() }).meta({
       title: "EmailVerification",
     }),
-    result: nothing,
+    result: nothing(),
     errors: ["invalid_mailed_token"],
   },
   listSessions: {
@@ -365,14 +365,14 @@ export const authActions = {
     summary: "Sign out elsewhere",
     scope: "account",
     params: byId,
-    result: nothing,
+    result: nothing(),
     errors: ["not_found"],
   },
   endOtherSessions: {
     summary: "Sign out everywhere else",
     scope: "account",
     params: noParams,
-    result: nothing,
+    result: nothing(),
   },
   createToken: {
     summary: "Create an API token",
@@ -390,6 +390,7 @@ export const authActions = {
         .description("An instant; without it the token does not expire")
         .example("2027-12-01T00:00:00Z"),
     }).meta({ title: "NewApiToken" }),
+    defaults: ["expiresAt"],
     result: Joi.object<ApiToken & { token: string }, true>({
       ...apiTokenFields,
       token: Joi.string().required().description("Shown this once").example("tmp_AZ…"),
@@ -408,7 +409,7 @@ export const authActions = {
     summary: "Delete an API token",
     scope: "account",
     params: byId,
-    result: nothing,
+    result: nothing(),
     errors: ["not_found"],
   },
   listUsers: {
@@ -420,6 +421,7 @@ export const authActions = {
       limit,
       cursor: after,
     }),
+    defaults: ["limit"],
     result: pageOf(userRecord, "UserPage"),
     errors: ["forbidden"],
   },
@@ -447,6 +449,7 @@ export const authActions = {
       limit,
       cursor: after,
     }),
+    defaults: ["limit"],
     result: pageOf(auditEvent, "AuditPage"),
     errors: ["forbidden"],
   },
@@ -465,6 +468,7 @@ export const authActions = {
     scope: "tasks:read",
     role: "service",
     params: Joi.object<{ limit: number; cursor?: string }, true>({ limit, cursor: after }),
+    defaults: ["limit"],
     result: pageOf(
       Joi.object<{ id: string; timeZone: string; locale: string }, true>({
         id: uuid().required(),

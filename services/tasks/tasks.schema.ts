@@ -1,5 +1,5 @@
 import Joi from "joi";
-import { commaList, dateOrInstant } from "../../lib/schema.ts";
+import { commaList, dateOrInstant, nothing } from "../../lib/schema.ts";
 import { bulkActions } from "./bulk.schema.ts";
 import { changeActions } from "./changes.schema.ts";
 import {
@@ -92,6 +92,7 @@ export const taskActions = {
     summary: "Create a task",
     scope: "tasks:write",
     params: newTask,
+    defaults: ["description", "status", "priority", "due", "tags"],
     result: taskSchema,
   },
   list: {
@@ -101,6 +102,7 @@ export const taskActions = {
       "Filters narrow the list down together. It comes in pages: ask for the next one with `cursor`, or follow the " +
       "`Link` header. No task is skipped or comes twice unless it moved itself.",
     params: listParams,
+    defaults: ["sort", "limit"],
     result: Joi.object<TaskPage, true>({
       items: Joi.array().items(taskSchema).required(),
       nextCursor: Joi.string().allow(null).required().example(null).description("null on the last page"),
@@ -131,7 +133,7 @@ export const taskActions = {
     scope: "tasks:write",
     description: "It goes to the trash, from where it can be restored.",
     params: Joi.object<{ id: string } & Conditions, true>({ ...byId, ...conditions }),
-    result: Joi.valid(null),
+    result: nothing(),
     errors: ["not_found"],
   },
   ...trashActions,
@@ -141,6 +143,6 @@ export const taskActions = {
     summary: "Erase everything that the service holds of a deleted person",
     client: "auth",
     params: Joi.object<Record<string, never>, true>({}),
-    result: Joi.valid(null),
+    result: nothing(),
   },
 } as const;
