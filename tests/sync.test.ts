@@ -10,7 +10,7 @@ import { type RunningSystem, ready, type System, start, startMesh, stopProcess }
 import { systems } from "./support/systems.ts";
 
 /** Sequences in each mode; `npm run soak` goes on for minutes. */
-const RUNS = 3;
+const RUNS = 2;
 
 /** A mesh of its own, with two nodes of tasks. */
 let mesh: RunningSystem;
