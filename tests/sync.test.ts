@@ -209,7 +209,7 @@ test("fifty writers at once on two nodes leave no gap, and no reader sees a chan
   const reading = (async () => {
     for (let since = 0; ; ) {
       const last = over;
-      const { body } = await person.http.get<Changes>(`/changes?since=${since}&limit=7`);
+      const { body } = await person.http.get<Changes>(`/changes?since=${since}&limit=1000`);
       read.push(...body.changes.map(({ seq }) => seq));
       since = Number(body.nextSince);
       if (last && !body.hasMore) return;
