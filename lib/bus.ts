@@ -36,11 +36,9 @@ export type EventsOf<Contracts> = {
   [Name in keyof Contracts]: Contracts[Name] extends { payload: Joi.ObjectSchema<infer P> } ? P : never;
 };
 
-type Known<Name, Map> = Name extends keyof Map ? Map[Name] : never;
-export type ParamsOf<Name extends keyof Actions> =
-  Known<Name, Actions> extends { params: infer P } ? P : never;
-export type ResultOf<Name extends keyof Actions> =
-  Known<Name, Actions> extends { result: infer R } ? R : never;
+/** What `ctx.call` takes for this action, and what it answers. */
+export type ParamsOf<Name extends keyof Actions> = Actions[Name] extends { params: infer P } ? P : never;
+export type ResultOf<Name extends keyof Actions> = Actions[Name] extends { result: infer R } ? R : never;
 
 /** Params come second; where all of them may be left out, so may they. */
 type CallArguments<P> =
@@ -91,6 +89,8 @@ declare module "moleculer" {
       ...args: CallArguments<ParamsOf<Name>>
     ): Promise<ResultOf<Name>>;
     call<Name extends keyof Actions>(name: Name, ...args: unknown[]): WrongParams<Name>;
+    emit<Name extends keyof Events>(name: Name, payload: Events[Name], groups?: string[]): Promise<void>;
+    broadcast<Name extends keyof Events>(name: Name, payload: Events[Name], groups?: string[]): Promise<void>;
   }
   interface ServiceBroker {
     call<Name extends keyof Actions>(
@@ -98,5 +98,7 @@ declare module "moleculer" {
       ...args: CallArguments<ParamsOf<Name>>
     ): Promise<ResultOf<Name>>;
     call<Name extends keyof Actions>(name: Name, ...args: unknown[]): WrongParams<Name>;
+    emit<Name extends keyof Events>(name: Name, payload: Events[Name], groups?: string[]): Promise<void>;
+    broadcast<Name extends keyof Events>(name: Name, payload: Events[Name], groups?: string[]): Promise<void>;
   }
 }

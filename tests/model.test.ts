@@ -6,6 +6,12 @@ import { buildWorld } from "./support/model/world.ts";
 import { soakFor } from "./support/soak.ts";
 import { systems } from "./support/systems.ts";
 
+/*
+ * Random sequences of every task operation of two people. Each answer is compared with what tests/support/model says,
+ * which states the rules of the API once more. What fails is printed as short as it goes, with its seed:
+ * `SOAK_SEED=<seed> npm test -- tests/model.test.ts` plays it again.
+ */
+
 /** Sequences in each mode; `npm run soak` goes on for minutes. */
 const RUNS = 5;
 const MAX_OPERATIONS = 60;
