@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { BrokerOptions, ServiceBroker } from "moleculer";
-import { busService, loadEnv } from "./config/env.ts";
+import { loadEnv } from "./config/env.ts";
+import { busService } from "./config/rules.ts";
 import { accountGuard } from "./lib/account-guard.ts";
 import { AmqpTransporter } from "./lib/amqp-transporter.ts";
 import { guardBus } from "./lib/bus-guard.ts";

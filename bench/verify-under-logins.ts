@@ -9,7 +9,7 @@ import { ServiceBroker } from "moleculer";
 import { loadEnv } from "../config/env.ts";
 import { isProblem } from "../lib/errors.ts";
 import config from "../moleculer.config.ts";
-import type { SignedIn } from "../services/auth/auth.schema.ts";
+import type { SignedIn } from "../services/auth/sessions.schema.ts";
 import { startMesh } from "../tests/support/system.ts";
 
 const ROUNDS = 4;

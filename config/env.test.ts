@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { busService, parseEnv, settingNames } from "./env.ts";
+import { parseEnv, settingNames } from "./env.ts";
+import { busService } from "./rules.ts";
 
 const violationsOf = (source: Record<string, string>): string[] => parseEnv(source).violations;
 
@@ -126,7 +127,7 @@ describe("the settings", () => {
     ["CHANGES_RETENTION", "0d"],
     ["RATE_LIMIT", "yes"],
     ["LOG_LEVEL", "verbose"],
-  ])("refuse %s=%s, by name", (name, value) => {
+  ])("line 30: refuse %s=%s, by name", (name, value) => {
     expect(violationsOf({ [name]: value })).toEqual(
       // DATABASE_URL stands in for the other two: each says what is wrong with it.
       expect.arrayContaining([expect.stringMatching(new RegExp(`^${name} must|^${name} looks`))]),
@@ -190,7 +191,7 @@ describe("the settings", () => {
     expect(violationsOf({ SMTP_URL, MAIL_FROM: "Taskmesh <no-reply@example.com>" })).toEqual([]);
   });
 
-  it("name what is required and missing, beside what is wrong", () => {
+  it("line 30: name what is required and missing, beside what is wrong", () => {
     expect(parseEnv({ PORT: "0" }, "AUTH_DATABASE_URL", "AUTH_SECRET").violations).toEqual([
       expect.stringMatching(/^PORT must/),
       "AUTH_DATABASE_URL is required",
@@ -201,7 +202,7 @@ describe("the settings", () => {
     ).toEqual([]);
   });
 
-  it("never repeat a value: it may be a password", () => {
+  it("line 7: never repeat a value: it may be a password", () => {
     const values = fc.stringMatching(/^hunter2[ -~]{0,60}$/);
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...settingNames), values, { minKeys: 1 }), (source) => {

@@ -1,4 +1,5 @@
 import Joi from "joi";
+import { amqpUrl, base, busUsers, duration, list, origins, port, secret, sender, url } from "./rules.ts";
 
 /** Every setting, parsed. Durations are seconds. `undefined` where the variable is not set and has no default. */
 export interface Env {
@@ -46,7 +47,7 @@ export interface Env {
   REQUIRE_VERIFIED_EMAIL: "on" | "off";
   /** Number of reverse proxies in front of the gateway whose X-Forwarded-For is believed. */
   TRUST_PROXY: number;
-  /** Modules whose `routes` the gateway serves besides its own table, for services that joined later. */
+  /** Modules whose `routes` the gateway serves, and whose `contracts` it shows, for services that joined later. */
   EXTRA_ROUTES: string[];
   /** Services that hold content of users and erase it (`<service>.eraseAll`) when an account is deleted. */
   CONTENT_SERVICES: string[];
@@ -58,118 +59,6 @@ export interface Env {
   RATE_LIMIT: "on" | "off";
   LOG_LEVEL: "fatal" | "error" | "warn" | "info" | "debug" | "trace";
 }
-
-const UNIT_SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
-const duration = (min: string, max: string): Joi.AnySchema =>
-  Joi.string().custom((value: string) => {
-    const [seconds, least, most] = [toSeconds(value), toSeconds(min), toSeconds(max)];
-    if (Number.isNaN(seconds)) throw new Error("must be a number and a unit, like 30s, 10m, 12h or 7d");
-    if (seconds < least || seconds > most) throw new Error(`must be between ${min} and ${max}`);
-    return seconds;
-  });
-
-function toSeconds(text: string): number {
-  const [, amount, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  return Number(amount) * (UNIT_SECONDS[unit] ?? Number.NaN);
-}
-
-const port = Joi.number().integer().min(1).max(65_535);
-
-const url = (...schemes: string[]) =>
-  Joi.string().custom((value: string) => {
-    if (!schemes.some((scheme) => value.startsWith(`${scheme}://`) && URL.canParse(value))) {
-      throw new Error(`must be a URL that starts with ${schemes.join(":// or ")}://`);
-    }
-    return value;
-  });
-
-/** A URL to append a path or a fragment to. */
-const base = url("http", "https").custom((value: string) => {
-  if (/[?#]/.test(value)) throw new Error("must have neither query nor fragment");
-  return value.replace(/\/+$/, "");
-});
-
-/** `no-reply@example.com` or `Taskmesh <no-reply@example.com>`. */
-const sender = Joi.string().custom((value: string) => {
-  const ADDRESS = "[^\\s<>@,;]+@[^\\s<>@,;]+";
-  if (!new RegExp(`^(?:${ADDRESS}|[^<>@,;\\r\\n]+ <${ADDRESS}>)$`).test(value)) {
-    throw new Error("must be an address, or a name and an address: Taskmesh <no-reply@example.com>");
-  }
-  return value;
-});
-
-const origins = Joi.string().custom((value: string) =>
-  value.split(",").map((part) => {
-    const origin = part.trim();
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-      throw new Error("must list exact origins such as https://app.example.com, separated by commas");
-    }
-    return origin;
-  }),
-);
-
-/** Names or paths, separated by commas. */
-const list = Joi.string().custom((value: string) => value.split(",").map((each) => each.trim()));
-
-/**
- * What is wrong with a secret, or `null`. Sixteen random bytes have well over ten different characters in any
- * printable form; "changeme" forms don't.
- */
-export function weakness(secret: string, leastLength: number): string | null {
-  if (secret.length < leastLength) return `must have ${leastLength} characters or more: openssl rand -hex 32`;
-  const placeholder = new Set(secret).size < 10 || /change.?me|secret|password|example/i.test(secret);
-  return placeholder ? "looks like a placeholder: openssl rand -hex 32" : null;
-}
-
-const secret = Joi.string().custom((value: string) => {
-  const reason = weakness(value, 32);
-  if (reason !== null) throw new Error(reason);
-  return value;
-});
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
-/** RabbitMQ itself lets `guest` in from its own machine only; images of it don't hold to that. */
-const amqpUrl = url("amqp", "amqps").custom((value: string) => {
-  for (const server of value.split(";").filter(Boolean)) {
-    const parsed = URL.parse(server);
-    if (parsed === null) continue; // which is said already
-    const { hostname, username, password } = parsed;
-    if (LOOPBACK.test(hostname)) continue;
-    if (username === "" || username === "guest") {
-      throw new Error("must name a user of its own, not guest, unless RabbitMQ is on this machine");
-    }
-    const reason = weakness(decodeURIComponent(password), 16);
-    if (reason !== null) throw new Error(`must not go elsewhere with this password: it ${reason}`);
-  }
-  return value;
-});
-
-const busUsers = Joi.string()
-  .default("shared")
-  .custom((value: string, { state }) => {
-    const { AMQP_URL, MESH_NAMESPACE = "taskmesh" } = state.ancestors[0];
-    if (value !== "shared" && value !== "per-service") throw new Error("must be shared or per-service");
-    if (value === "shared" || !AMQP_URL || !URL.canParse(AMQP_URL)) return value;
-    if (busService({ BUS_USERS: value, AMQP_URL, MESH_NAMESPACE }) === null) {
-      throw new Error("must be shared, or AMQP_URL have the user <MESH_NAMESPACE>-<service>");
-    }
-    return value;
-  });
-
-/** The service whose RabbitMQ user AMQP_URL has: `auth` of `taskmesh-auth`; null when the users are shared. */
-export function busService(env: Pick<Env, "BUS_USERS" | "MESH_NAMESPACE" | "AMQP_URL">): string | null {
-  if (env.BUS_USERS === "shared" || env.AMQP_URL === undefined) return null;
-  const { username } = new URL(env.AMQP_URL.split(";")[0] ?? "");
-  const prefix = `${env.MESH_NAMESPACE}-`;
-  return username.startsWith(prefix) && SERVICE_NAME.test(username.slice(prefix.length))
-    ? username.slice(prefix.length)
-    : null;
-}
-
-/** Letters, digits and hyphens: what a service with a RabbitMQ user of its own may be called. */
-export const SERVICE_NAME = /^[a-z][a-z0-9-]{0,62}$/;
 
 const schema = Joi.object<Env>({
   HOST: Joi.string().default("0.0.0.0"),

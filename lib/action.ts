@@ -3,6 +3,7 @@ import type { ActionSchema, Context } from "moleculer";
 import type { Bus } from "./bus.ts";
 import { type ProblemCode, problem } from "./errors.ts";
 import type { Identity, Scope } from "./passport.ts";
+import { locale } from "./schema.ts";
 import { joi } from "./validator.ts";
 
 /**
@@ -32,6 +33,14 @@ export interface Contract<Params, Result> {
 export interface Client {
   address?: string;
   userAgent?: string;
+  /** BCP 47 tag, in its canonical form, of the language that the client likes best. */
+  locale?: string;
+}
+
+/** Who calls an action, as the passport says; nothing else of it is to be believed. */
+export interface Caller extends Identity {
+  /** Where the call entered the mesh: for display and audit only. Absent when it was not by the gateway. */
+  from?: Client;
 }
 
 /** What a handler gets: calls and events that are known take what they say they take, others are not there. */
@@ -47,7 +56,7 @@ type Guarded = ActionSchema & {
 /** An action for a person. The passport guard has verified who that is, and the scope, before the handler runs. */
 export function action<P, R>(
   contract: Contract<P, R> & ({ scope: Scope } | { client: string }),
-  handler: (params: P, identity: Identity, ctx: ActionContext<P>) => Promise<R>,
+  handler: (params: P, caller: Caller, ctx: ActionContext<P>) => Promise<R>,
 ): Guarded {
   return {
     access: "passport",
@@ -55,7 +64,7 @@ export function action<P, R>(
     ...(contract.client ? { client: contract.client } : {}),
     ...(contract.role ? { role: contract.role } : {}),
     params: joi(contract.params),
-    handler: (ctx: Context<P>) => handler(ctx.params, ctx.locals.identity, ctx),
+    handler: (ctx: Context<P, { client?: unknown }>) => handler(ctx.params, callerOf(ctx), ctx),
   };
 }
 
@@ -71,12 +80,23 @@ export function openAction<P, R>(
   };
 }
 
+function callerOf({ locals, meta }: Context<unknown, { client?: unknown }>): Caller {
+  const identity: Identity = locals.identity;
+  return meta.client === undefined ? identity : { ...identity, from: readClient(meta.client) };
+}
+
+const languageTag = locale();
+
 function readClient(meta: unknown): Client {
   if (typeof meta !== "object" || meta === null) return {};
   const client: Client = {};
   if ("address" in meta && typeof meta.address === "string") client.address = meta.address.slice(0, 64);
   if ("userAgent" in meta && typeof meta.userAgent === "string")
     client.userAgent = meta.userAgent.slice(0, 512);
+  if ("locale" in meta) {
+    const { value, error } = languageTag.validate(meta.locale);
+    if (value !== undefined && !error) client.locale = value;
+  }
   return client;
 }
 

@@ -78,7 +78,7 @@ describe("a passport", () => {
     expect(fetchKeys).toHaveBeenCalledTimes(1);
   });
 
-  it("is refused in every forged form, and nobody is asked but auth", async () => {
+  it("line 13, line 29: is refused in every forged form, and nobody is asked but auth", async () => {
     const { make, pair, header, claims } = setUp();
     const connect = jest.spyOn(Socket.prototype, "connect");
     const genuine = { header, claims, ...pair };
@@ -125,7 +125,7 @@ describe("a passport", () => {
     }
   });
 
-  it("is refused with any one bit of it turned over", async () => {
+  it("line 29: is refused with any one bit of it turned over", async () => {
     const { verify, passport } = setUp();
     await verify(passport);
 

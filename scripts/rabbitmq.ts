@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadEnv, SERVICE_NAME, weakness } from "../config/env.ts";
+import { loadEnv } from "../config/env.ts";
+import { SERVICE_NAME, weakness } from "../config/rules.ts";
 import { busDefinitions, hashBusPassword } from "../lib/bus-users.ts";
 
 /*

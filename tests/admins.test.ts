@@ -63,30 +63,33 @@ describe("a mesh with two replicas of auth", () => {
   });
 
   /** Line 15 allows a second; four calls in a row reach both replicas. */
-  async function felt(refused: () => Promise<boolean>): Promise<void> {
+  async function felt(isSo: () => Promise<boolean>): Promise<void> {
     const deadline = Date.now() + 1_000;
     for (let inARow = 0; inARow < 4; ) {
-      inARow = (await refused()) ? inARow + 1 : 0;
-      if (inARow === 0 && Date.now() > deadline) throw new Error("The session still works after a second.");
+      inARow = (await isSo()) ? inARow + 1 : 0;
+      if (inARow === 0 && Date.now() > deadline) throw new Error("It is not felt after a second.");
     }
   }
 
   test("line 16: after a rotation both keys verify, new tokens are signed by the new one", async () => {
-    const before = await httpFor(mesh).get<{ keys: { kid: string }[] }>("/.well-known/jwks.json");
-    expect(before.body.keys).toHaveLength(1);
+    const keys = async () =>
+      (await httpFor(mesh).get<{ keys: { kid: string }[] }>("/.well-known/jwks.json")).body.keys;
+    const before = await keys();
+    expect(before).toHaveLength(1);
     expect(await script("scripts/keys.ts", "rotate")).toContain("Signing with the key");
+    await felt(async () => (await keys()).length === 2);
     expect((await admin.http.get("/auth/me")).status).toBe(200);
     const person = await buildPerson(mesh);
     expect((await person.http.get("/tasks")).status).toBe(200);
     const kid = JSON.parse(
       Buffer.from(person.tokens.accessToken.split(".")[0] ?? "", "base64url").toString(),
     ).kid;
-    const after = await httpFor(mesh).get<{ keys: { kid: string }[] }>("/.well-known/jwks.json");
-    expect(after.body.keys.map((key) => key.kid)).toEqual([kid, before.body.keys[0]?.kid]);
-    expect(JSON.stringify(after.body)).not.toContain('"d"');
+    const after = await keys();
+    expect(after.map((key) => key.kid)).toEqual([kid, before[0]?.kid]);
+    expect(JSON.stringify(after)).not.toContain('"d"');
   });
 
-  test("twenty refreshes of one token at once, over both replicas, make one rotation", async () => {
+  test("line 18: twenty refreshes of one token at once, over both replicas, make one rotation", async () => {
     const { tokens } = await buildPerson(mesh);
     const answers = await Promise.all(
       Array.from({ length: 20 }, () =>

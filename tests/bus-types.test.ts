@@ -7,8 +7,9 @@ import type { Bus, Events, ParamsOf, ResultOf } from "../lib/bus.ts";
 import { runOwned } from "../scripts/services/owned-process.ts";
 import { authActions } from "../services/auth/auth.schema.ts";
 import type {} from "../services/bus.ts";
-import type { Task } from "../services/tasks/task.schema.ts";
-import { type ListParams, type TaskPage, taskActions } from "../services/tasks/tasks.schema.ts";
+import type { ListParams, TaskPage } from "../services/tasks/list.schema.ts";
+import type { SparseTask, Task } from "../services/tasks/task.schema.ts";
+import { taskActions } from "../services/tasks/tasks.schema.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -20,12 +21,12 @@ const ROOT = join(import.meta.dirname, "..");
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_: Same<A, B>): void => {};
 
-same<ResultOf<"tasks.list">, TaskPage>(true);
+same<ResultOf<"tasks.list">, TaskPage<SparseTask>>(true);
 same<ResultOf<"tasks.delete">, null>(true);
 same<ResultOf<"auth.ready">, boolean>(true);
 same<ParamsOf<"tasks.list">["limit"], number | undefined>(true);
 same<ParamsOf<"tasks.list">["status"], ListParams["status"]>(true);
-same<keyof ParamsOf<"tasks.get">, "id">(true);
+same<keyof ParamsOf<"tasks.delete">, "id" | "ifMatch" | "ifNoneMatch">(true);
 same<Events["tasks.changed"], { userId: string }>(true);
 
 void compiles;
@@ -33,7 +34,7 @@ void compiles;
 async function compiles(ctx: ActionContext<unknown>, broker: ServiceBroker): Promise<void> {
   const bus: Bus = broker;
   const page = await ctx.call("tasks.list", { due: "today" });
-  same<typeof page, TaskPage>(true);
+  same<typeof page, TaskPage<SparseTask>>(true);
   same<Awaited<ReturnType<typeof oneByBroker>>, Task>(true);
   await ctx.call("tasks.ready");
   await ctx.call("tasks.emptyTrash", {}, { meta: { passport: "" } });
@@ -45,7 +46,7 @@ async function compiles(ctx: ActionContext<unknown>, broker: ServiceBroker): Pro
   await bus.broadcast("tasks.changed", { userId: "" }, ["api"]);
   await bus.emit("weather.changed", { degrees: 3 });
   function oneByBroker() {
-    return broker.call("tasks.get", { id: "" });
+    return broker.call("tasks.restore", { id: "" });
   }
 }
 

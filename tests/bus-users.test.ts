@@ -11,6 +11,7 @@ import { makeScratchFolder } from "../scripts/services/scratch-folder.ts";
 import { openFirst, type TestServer } from "../scripts/services/source.ts";
 import { newNamespace } from "./support/broker.ts";
 import { buildPerson, buildTask, type Person } from "./support/client.ts";
+import { openEvents, within } from "./support/events.ts";
 import { type RunningSystem, ready, start, startMesh, stopProcess } from "./support/system.ts";
 
 const namespace = newNamespace();
@@ -104,12 +105,15 @@ function impostor() {
 
 describe("line 30: a mesh whose services have a RabbitMQ user each", () => {
   test("serves the whole of a day's work", async () => {
+    const stream = await openEvents(mesh, { token: ada.tokens.accessToken });
     const task = await buildTask(ada, { title: "Buy oat milk" });
     const list = await ada.http.get<{ items: { id: string }[] }>("/tasks");
     expect(list.body.items.map(({ id }) => id)).toEqual([task.id]);
     expect((await ada.http.patch(`/tasks/${task.id}`, { status: "done" })).status).toBe(200);
     expect((await ada.http.delete(`/tasks/${task.id}`)).status).toBe(204);
+    await within(10_000, stream.take(3));
     expect((await ada.http.post("/auth/logout")).status).toBe(204);
+    await within(2_000, stream.ended);
     expect((await ada.http.get("/tasks")).status).toBe(401);
     ada = await buildPerson(mesh);
   });

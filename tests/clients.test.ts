@@ -83,7 +83,7 @@ describe("a service with a credential of its own", () => {
     });
   });
 
-  test("with a wrong secret or name, or for nobody, gets nothing", async () => {
+  test("line 31: with a wrong secret or name, or for nobody, gets nothing, and a wrong one is written down", async () => {
     const person = await buildPerson(mesh);
     for (const params of [
       { client: "reader", secret: `${secrets.reader}x` },
@@ -92,6 +92,13 @@ describe("a service with a credential of its own", () => {
     ]) {
       await expect(call("auth.clientPassport", params)).rejects.toMatchObject({ type: "invalid_client" });
     }
+    const noted = await query(
+      mesh.databaseUrl,
+      "SELECT result, detail FROM auth.audit_events WHERE event = 'client_passport' ORDER BY id DESC LIMIT 3",
+    );
+    expect(noted).toEqual(
+      ["nobody", "reader", "reader"].map((name) => ({ result: "failure", detail: { client: name } })),
+    );
     await expect(passportOf("reader", "01a20414-20d2-704d-a37f-36b70affce42")).rejects.toMatchObject({
       code: 404,
     });
@@ -101,7 +108,7 @@ describe("a service with a credential of its own", () => {
     await expect(passportOf("reader", person.user.id)).rejects.toMatchObject({ code: 404 });
   });
 
-  test("is stored without its secret, and can't be added twice or under auth's own name", async () => {
+  test("line 20: is stored without its secret, and can't be added twice or under auth's own name", async () => {
     const rows = await query(
       mesh.databaseUrl,
       "SELECT name, encode(secret_hash, 'base64') AS hash FROM auth.clients",

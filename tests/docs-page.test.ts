@@ -1,11 +1,14 @@
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Locator, Page } from "playwright-core";
 import { problems } from "../lib/errors.ts";
+import { toOpenApi30 } from "../services/api/openapi/openapi-3.0.ts";
 import { openBrowser, openWatchedPage, type Watched } from "./support/browser.ts";
 import { buildEmail, httpFor, PASSWORD } from "./support/client.ts";
 import { systems } from "./support/systems.ts";
 
+const DOCUMENT = join(import.meta.dirname, "../services/api/openapi.json");
 /** What the page looked like when the last run had used it. */
 const SCREENSHOT = join(tmpdir(), "taskmesh-docs.png");
 
@@ -103,6 +106,7 @@ describe.each(systems)("the documentation (%s)", (_mode, system) => {
     ["/docs/swagger-ui.css", "text/css; charset=utf-8"],
     ["/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8"],
     ["/openapi.json", "application/json; charset=utf-8"],
+    ["/openapi-3.0.json", "application/json; charset=utf-8"],
   ])("%s may be kept for a while, runs nothing from elsewhere, and has HEAD", async (path, type) => {
     const got = await http.get(path);
     expect(got.status).toBe(200);
@@ -125,6 +129,15 @@ describe.each(systems)("the documentation (%s)", (_mode, system) => {
     "/docs/docs.ts",
   ])("%s is not served", async (path) => {
     expect(await http.get(path)).toMatchObject({ status: 404, body: { code: "not_found" } });
+  });
+
+  test("is the committed document, and the same as OpenAPI 3.0", async () => {
+    const committed = JSON.parse(readFileSync(DOCUMENT, "utf8"));
+    const { body } = await http.get("/openapi.json");
+    const { body: older } = await http.get<{ openapi: string }>("/openapi-3.0.json");
+    expect(body).toEqual(committed);
+    expect(older).toEqual(toOpenApi30(committed));
+    expect(older.openapi).toBe("3.0.3");
   });
 
   test("explains every code", async () => {

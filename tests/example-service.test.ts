@@ -82,6 +82,20 @@ describe("a service that joins a running mesh", () => {
     expect(anyone.body).toMatchObject({ code: "unauthenticated" });
   });
 
+  test("is in the gateway's documentation, with the service that the guide makes", async () => {
+    for (const path of ["/openapi.json", "/openapi-3.0.json"]) {
+      const { body } = await httpFor(mesh).get<{ paths: object; tags: object[] }>(path);
+      expect(body.paths).toMatchObject({
+        "/tasks": { get: { operationId: "tasks.list" } },
+        "/agenda": { get: { operationId: "agenda.today", tags: ["agenda"], summary: expect.any(String) } },
+        "/focus": { get: { operationId: "focus.next", parameters: [{ name: "tag", in: "query" }] } },
+      });
+      expect(body.tags).toEqual(
+        expect.arrayContaining(["tasks", "agenda", "focus"].map((name) => expect.objectContaining({ name }))),
+      );
+    }
+  });
+
   test("does not make the gateway unready while it is missing", async () => {
     expect((await httpFor(mesh).get("/health/ready")).status).toBe(200);
   });

@@ -93,6 +93,38 @@ describe("the gateway does not start when a route of EXTRA_ROUTES", () => {
     expect(await refusalOf(file)).toContain(`EXTRA_ROUTES: ${file} ${complaint}`);
   });
 
+  test.each([
+    [
+      "has no contract where it says it has one",
+      "{ agenda: { today: {} } }",
+      'contracts that don\'t fit: "agenda.today.summary"',
+    ],
+    [
+      "has a contract whose schemas are none",
+      "{ agenda: { today: { summary: 'x', params: Joi.object({}), result: {} } } }",
+      'contracts that don\'t fit: "agenda.today.result"',
+    ],
+    [
+      "has a contract without an example",
+      "{ agenda: { today: { summary: 'x', params: Joi.object({}), result: Joi.object({ a: Joi.string() }) } } }",
+      "contracts that can't be described: The result of agenda.today.a has no example",
+    ],
+    [
+      "gives something else the title of what there is",
+      "{ agenda: { today: { summary: 'x', params: Joi.object({}), result: Joi.object({}).meta({ title: 'Task' }) } } }",
+      "contracts that can't be described: Two schemas have the title Task.",
+    ],
+  ])("%s", async (name, contracts, complaint) => {
+    const file = join(folder, `${name}.mjs`);
+    writeFileSync(
+      file,
+      `import Joi from ${JSON.stringify(require.resolve("joi"))};
+       export const routes = ${JSON.stringify([route])};
+       export const contracts = ${contracts};`,
+    );
+    expect(await refusalOf(file)).toContain(`EXTRA_ROUTES: ${file} has ${complaint}`);
+  });
+
   test("collides with one of another module", async () => {
     const file = join(folder, "again.mjs");
     writeFileSync(file, `export const routes = ${JSON.stringify([route])};`);

@@ -1,8 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import Joi from "joi";
 import { problems } from "../lib/errors.ts";
-import { routes } from "../services/api/routes.ts";
+import { extendOpenApi, type OpenApi } from "../services/api/openapi.ts";
+import { type Route, routes } from "../services/api/routes.ts";
 import { assertDocumented } from "./support/openapi.ts";
 
 const ROOT = join(__dirname, "..");
@@ -75,6 +77,76 @@ describe("the OpenAPI document", () => {
     const codes = new Set([...mentioned].map(([, code]) => code));
     expect(codes.size).toBeGreaterThan(10);
     for (const code of codes) expect(Object.keys(problems)).toContain(code);
+  });
+});
+
+describe("the document with routes that joined later", () => {
+  const base: OpenApi = JSON.parse(readFileSync(FILE, "utf8"));
+  const buildRoute = (fields: Partial<Route>): Route => ({
+    method: "GET",
+    path: "/notes",
+    action: "notes.list",
+    access: "bearer",
+    input: "none",
+    status: 200,
+    ...fields,
+  });
+  const operationAt = (extended: OpenApi, path: string, method: string): Record<string, unknown> =>
+    Object(extended.paths[path]?.[method]);
+
+  test("is the same where none did", () => {
+    expect(extendOpenApi(base, [], {})).toEqual(base);
+  });
+
+  test("keeps everything, and describes a route by its contract", () => {
+    const contract = {
+      summary: "List your notes",
+      scope: "tasks:read",
+      params: Joi.object({ about: Joi.string().example("oat milk") }),
+      result: Joi.object({ items: Joi.array().items(Joi.string().example("A note")).required() }).meta({
+        title: "Notes",
+      }),
+    };
+    const extended = extendOpenApi(base, [buildRoute({ input: "query" })], { notes: { list: contract } });
+    expect(extended.paths).toMatchObject(base.paths);
+    expect(extended.components).toMatchObject(base.components);
+    expect(extended.tags.at(-1)).toMatchObject({ name: "notes" });
+    expect(operationAt(extended, "/notes", "get")).toMatchObject({
+      operationId: "notes.list",
+      summary: "List your notes",
+      tags: ["notes"],
+      security: [{ bearer: ["tasks:read"] }],
+      parameters: [{ name: "about", in: "query", schema: { type: "string" } }],
+      responses: {
+        200: { content: { "application/json": { example: { items: ["A note"] } } } },
+        401: { $ref: expect.any(String) },
+      },
+    });
+    expect(extended.components.schemas).toHaveProperty("Notes");
+  });
+
+  test("names a route without a contract, with what the table says of it", () => {
+    const added = buildRoute({ method: "PATCH", path: "/notes/:id", input: "body", action: "notes.change" });
+    const operation = operationAt(extendOpenApi(base, [added], {}), "/notes/{id}", "patch");
+    expect(operation).toMatchObject({
+      summary: "Calls notes.change",
+      security: [{ bearer: [] }],
+      parameters: [{ name: "id", in: "path", required: true }],
+      requestBody: { content: { "application/merge-patch+json": { schema: { type: "object" } } } },
+    });
+    expect(Object.keys(Object(operation.responses))).toEqual(
+      expect.arrayContaining(["200", "400", "401", "404", "413", "415", "422", "429", "500", "503"]),
+    );
+  });
+
+  test("gives two routes of one action two ids, and a path of the table one more method", () => {
+    const added = [
+      buildRoute({ path: "/today", action: "tasks.list" }),
+      buildRoute({ method: "PUT", path: "/tasks" }),
+    ];
+    const extended = extendOpenApi(base, added, {});
+    expect(operationAt(extended, "/today", "get").operationId).toBe("get:/today");
+    expect(Object.keys(extended.paths["/tasks"] ?? {}).sort()).toEqual(["get", "post", "put"]);
   });
 });
 

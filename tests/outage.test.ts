@@ -1,5 +1,7 @@
+import { AMQP_URL } from "./support/broker.ts";
 import { buildPerson, httpFor, type Person } from "./support/client.ts";
 import { query } from "./support/database.ts";
+import { type Line, openLine } from "./support/line.ts";
 import { type RunningSystem, ready, start, startMesh, stopProcess } from "./support/system.ts";
 
 /** Milliseconds: what http-api promises of an answer while something behind the gateway is down. */
@@ -43,7 +45,7 @@ describe("when a service is gone", () => {
 
   const gatewayReady = () => ready(child("api").child, `${mesh.baseUrl}/health/ready`);
 
-  test("tasks stopped: 503 for tasks, the account still works, nothing is ready", async () => {
+  test("line 28: tasks stopped: 503 for tasks, the account still works, nothing is ready", async () => {
     await stopProcess(child("tasks").child);
     await expectUnavailable("/tasks", person.tokens.accessToken);
     expect((await person.http.get("/auth/me")).status).toBe(200);
@@ -57,7 +59,7 @@ describe("when a service is gone", () => {
     expect((await person.http.get("/tasks")).status).toBe(200);
   });
 
-  test("auth killed: 503, never 401 or 200, and all is well again when it is back", async () => {
+  test("line 28: auth killed: 503, never 401 or 200, and all is well again when it is back", async () => {
     await stopProcess(child("auth").child, "SIGKILL");
     await expectUnavailable("/tasks", person.tokens.accessToken);
     await expectUnavailable("/auth/me", person.tokens.accessToken);
@@ -91,5 +93,49 @@ describe("when a service is gone", () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
     expect(await tasksOf()).toEqual([]);
+  }, 60_000);
+});
+
+describe("when RabbitMQ is gone", () => {
+  let line: Line;
+  let mesh: RunningSystem;
+  let person: Person;
+
+  beforeAll(async () => {
+    line = await openLine(AMQP_URL);
+    mesh = await startMesh({ AMQP_URL: line.url });
+    person = await buildPerson(mesh);
+  });
+  afterAll(async () => {
+    await line.restore();
+    await mesh.stop();
+    line.cut();
+  });
+
+  test("line 28: 503, never 200, 401 or 404, and all is well again when it is back", async () => {
+    line.cut();
+    for (const [method, path] of [
+      ["GET", "/tasks"],
+      ["GET", "/tasks/01a20414-20d2-704d-a37f-36b70affce42"],
+      ["GET", "/auth/me"],
+      ["GET", "/health/ready"],
+      ["POST", "/auth/logout"],
+      ["POST", "/auth/login"],
+    ] as const) {
+      const body = path === "/auth/login" ? { email: person.email, password: person.password } : undefined;
+      const { status, headers, body: problem } = await person.http.send(method, path, { body });
+      expect([path, status, Object(problem).code]).toEqual([path, 503, "unavailable"]);
+      expect(headers.get("retry-after")).toMatch(/^\d+$/);
+      expect(JSON.stringify(problem)).not.toMatch(/rabbit|amqp|broker|127\.0\.0\.1|ECONN/i);
+    }
+    expect((await httpFor(mesh).get("/health/live")).status).toBe(200);
+
+    await line.restore();
+    for (const deadline = Date.now() + 2 * MISSED_WITHIN; Date.now() < deadline; ) {
+      const { status } = await person.http.get("/tasks");
+      expect([200, 503]).toContain(status);
+      if (status === 200) break;
+    }
+    expect((await person.http.get("/auth/me")).status).toBe(200);
   }, 60_000);
 });

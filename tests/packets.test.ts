@@ -1,5 +1,12 @@
-import { type Context, Errors, type ServiceSchema, Transporters } from "moleculer";
-import { newNamespace, openBus, startProjectNode, type TestNode } from "./support/broker.ts";
+import { type Context, Errors, type ServiceSchema } from "moleculer";
+import { AMQP_URL, newNamespace, openBus, startProjectNode, type TestNode } from "./support/broker.ts";
+import { type Line, openLine } from "./support/line.ts";
+
+/**
+ * Longer than any test: what is tested is what nodes do with packets, not how soon a processor that others use as well
+ * lets them.
+ */
+const PATIENT = { requestTimeout: 25_000, heartbeatTimeout: 60 };
 
 /** An action that anyone may call, as with `openAction`, but without a contract of ours. */
 const openHandler = <P>(handler: (ctx: Context<P>) => unknown) => ({ access: "open", handler });
@@ -43,8 +50,8 @@ describe("a node of ours", () => {
   let hand: Awaited<ReturnType<typeof openBus>>;
   beforeAll(async () => {
     [server, caller, hand] = await Promise.all([
-      startProjectNode([service, auth], { namespace }),
-      startProjectNode([], { namespace }),
+      startProjectNode([service, auth], { namespace, ...PATIENT }),
+      startProjectNode([], { namespace, ...PATIENT }),
       openBus({ namespace }),
     ]);
     await caller.broker.waitForServices("probe");
@@ -56,7 +63,7 @@ describe("a node of ours", () => {
   const settle = () => hand.request(server.broker.nodeID, { action: "probe.open" });
 
   it.each(["private", "protected", "guarded"])(
-    "does not run a %s action for a packet made by hand, whoever it says it comes from",
+    "line 29: does not run a %s action for a packet made by hand, whoever it says it comes from",
     async (name) => {
       const node = server.broker.nodeID;
       const answer = await hand.request(node, { action: `probe.${name}` });
@@ -77,15 +84,13 @@ describe("a node of ours", () => {
   it.each([
     ["bigInt", { code: 409, type: "ODD", message: "It did not work." }],
     ["cycle", { code: 409, type: "ODD", message: "It did not work." }],
-    ["bigIntAnswer", { message: expect.any(String) }],
+    ["bigIntAnswer", { code: 500, message: expect.any(String) }],
   ])("answers %s, which JSON can't carry, with one clean error and runs it once", async (name, error) => {
-    const startedAt = performance.now();
     await expect(caller.broker.call(`probe.${name}`)).rejects.toMatchObject(error);
     // A message that was refused would be delivered again at once, before this one.
     await settle();
 
     expect(executions.get(name)).toBe(1);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 
   it.each<[string, string]>([
@@ -125,7 +130,7 @@ describe("a node of ours", () => {
 
   it("does not run a request whose sender has a longer name than a queue can have", async () => {
     const own = newNamespace();
-    const victim = await startProjectNode([service], { namespace: own });
+    const victim = await startProjectNode([service], { namespace: own, ...PATIENT });
     const other = await openBus({ namespace: own });
     other.post(victim.broker.nodeID, { action: "probe.bigIntAnswer", sender: "x".repeat(300) });
     // Time enough for it to be delivered again many times.
@@ -144,41 +149,48 @@ describe("a request that nobody waits for any more", () => {
   };
   let server: TestNode;
   let caller: TestNode;
+  let hand: Awaited<ReturnType<typeof openBus>>;
+  let line: Line;
 
   beforeAll(async () => {
     const namespace = newNamespace();
-    [server, caller] = await Promise.all([
-      startProjectNode([shop], { namespace }),
-      startProjectNode([], { namespace }),
+    line = await openLine(AMQP_URL);
+    // Neither misses the other for being silent: a queue is what this is about.
+    const { heartbeatTimeout } = PATIENT;
+    [server, caller, hand] = await Promise.all([
+      startProjectNode([shop], { namespace, heartbeatTimeout, url: line.url }),
+      startProjectNode([], { namespace, heartbeatTimeout }),
+      openBus({ namespace }),
     ]);
     await caller.broker.waitForServices("shop");
+  });
+  afterAll(async () => {
+    await hand.close();
+    line.cut();
   });
 
   it("is not run by a service that comes back after its time", async () => {
     const back = new Promise((resolve) => {
       server.broker.localBus.once("$transporter.connected", resolve);
     });
-    loseConnection(server);
-    // Moleculer connects again after five seconds; the caller has given up after four.
+    line.cut();
     const call = caller.broker.call("shop.order", { what: "lost" });
     await expect(call).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+    // RabbitMQ drops it as late after it was sent as the caller gives up after it was made.
+    while ((await hand.waitingFor(server.broker.nodeID)) > 0);
+    await line.restore();
     await back;
-    await caller.broker.call("shop.order", { what: "in time" });
+    const { nodeID } = server.broker;
+    expect(await hand.request(nodeID, { action: "shop.order", params: { what: "in time" } })).toMatchObject({
+      success: true,
+    });
 
     expect(orders).toEqual(["in time"]);
   });
 
   it("is nothing that the node which sent it would finish before it stops", async () => {
-    const startedAt = performance.now();
+    // What Moleculer waits for, for ten seconds at the most.
+    expect(Reflect.get(caller.broker, "_trackedContexts")).toEqual([]);
     await Promise.all([server.stop(), caller.stop()]);
-
-    expect(performance.now() - startedAt).toBeLessThan(3_000);
   });
 });
-
-/** As when a cable is pulled. */
-function loseConnection({ broker }: TestNode): void {
-  const tx = broker.transit?.tx;
-  if (!(tx instanceof Transporters.AMQP)) throw new Error("not on a mesh");
-  tx.connection.connection.stream.destroy(new Error("The cable was pulled."));
-}

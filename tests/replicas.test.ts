@@ -1,4 +1,4 @@
-import { newNamespace, openBus, startRogue, type TestNode } from "./support/broker.ts";
+import { newNamespace, nodesOf, openBus, startRogue, type TestNode } from "./support/broker.ts";
 import { buildEmail, PASSWORD } from "./support/client.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "./support/migrated-database.ts";
 import { ready, start, stopProcess } from "./support/system.ts";
@@ -9,6 +9,9 @@ const namespace = newNamespace();
 let db: MigratedDatabase;
 let replicas: Awaited<ReturnType<typeof start>>[];
 let caller: TestNode;
+/** Their nodes. */
+let first: string;
+let second: string;
 let bus: Awaited<ReturnType<typeof openBus>>;
 
 beforeAll(async () => {
@@ -19,19 +22,14 @@ beforeAll(async () => {
   replicas = await Promise.all([1, 2].map((n) => start(`auth ${n}`, ["scripts/service.ts", "auth"], env)));
   [caller, bus] = await Promise.all([startRogue({ namespace, env }), openBus({ namespace })]);
   await Promise.all(replicas.map(({ child, opsUrl }) => ready(child, `${opsUrl}/health/ready`)));
-  await caller.broker.waitForServices("auth");
+  const [one = "", other = ""] = await nodesOf(caller.broker, "auth", 2);
+  first = one;
+  second = other;
 });
 afterAll(async () => {
   await Promise.all([caller.stop(), bus.close(), ...replicas.map(({ child }) => stopProcess(child))]);
   await db.drop();
 });
-
-const nodes = (): [string, string] => {
-  const found = caller.broker.registry.getServiceList({}).filter(({ name }) => name === "auth");
-  const [first, second] = found.map(({ nodeID }) => nodeID);
-  if (!first || !second) throw new Error("There are no two replicas.");
-  return [first, second];
-};
 
 const callOn = <T>(nodeID: string, action: string, params: object, meta: object = {}): Promise<T> =>
   caller.broker.call<T, object>(`auth.${action}`, params, { nodeID, meta });
@@ -43,7 +41,6 @@ interface SignedIn {
 
 describe("two replicas of auth", () => {
   it("accept each other's tokens: they have one key", async () => {
-    const [first, second] = nodes();
     const { tokens, passports } = await signInOn(first, second);
 
     expect(passports[0].split(".")[0]).toBe(passports[1].split(".")[0]);
@@ -52,8 +49,7 @@ describe("two replicas of auth", () => {
     });
   });
 
-  it("both feel at once that somebody signed out on one of them", async () => {
-    const [first, second] = nodes();
+  it("line 15: both feel at once that somebody signed out on one of them", async () => {
     for (const [here, there] of [
       [first, second],
       [second, first],
@@ -70,8 +66,7 @@ describe("two replicas of auth", () => {
     }
   });
 
-  it("rotate a refresh token once, however many present it to both at once", async () => {
-    const [first, second] = nodes();
+  it("line 18: rotate a refresh token once, however many present it to both at once", async () => {
     const { tokens } = await signInOn(first, second);
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
@@ -100,7 +95,7 @@ describe("a node that is sent a request whose answer can go nowhere", () => {
     ["names nobody", {}],
     ["names something that is no text", { sender: { a: 1 } }],
   ])("goes on serving, within the ten seconds of a new connection: the sender %s", async (_, sender) => {
-    const [node] = nodes();
+    const node = first;
     bus.send(node, JSON.stringify({ ...request, ...sender }));
     await bus.request(node, { action: "auth.ready" }, 500).catch(() => {});
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Changes } from "../services/tasks/changes.schema.ts";
+import type { TaskPage } from "../services/tasks/list.schema.ts";
 import type { Task } from "../services/tasks/task.schema.ts";
-import type { TaskPage } from "../services/tasks/tasks.schema.ts";
 import { startRogue, type TestNode } from "./support/broker.ts";
 import { buildPerson, type Person } from "./support/client.ts";
 import { applyChanges, changesPath, newSyncClient, type SyncClient } from "./support/model/sync-client.ts";

@@ -14,6 +14,7 @@ import {
 const PAIR = 10;
 const ACCOUNT = 20;
 const NETWORK = 30;
+const LINKS = 5;
 
 const WRONG = "not the password";
 let count = 0;
@@ -125,7 +126,7 @@ describe("behind a proxy, with two replicas of auth", () => {
     expect(seen[1]).toEqual(seen[0]);
   });
 
-  test("line 9: it is written down who was slowed down", async () => {
+  test("line 9, line 31: it is written down who was slowed down", async () => {
     const [owner, address] = [await buildOwner(system, newAddress()), newAddress()];
     await times(PAIR + 1, () => login(system, owner.email, { from: [address] }));
     const rows = await query(
@@ -136,7 +137,7 @@ describe("behind a proxy, with two replicas of auth", () => {
     expect(rows).toEqual([{ result: "failure", address }]);
   });
 
-  test("the password is not guessed faster by who holds an access token", async () => {
+  test("line 9: the password is not guessed faster by who holds an access token", async () => {
     const owner = await buildOwner(system, newAddress());
     const change = { currentPassword: WRONG, newPassword: "another horse battery staple" };
     const answers = await times(30, (index) =>
@@ -151,7 +152,26 @@ describe("behind a proxy, with two replicas of auth", () => {
     }
   });
 
-  test("attempts of a whole IPv6 network count as one", async () => {
+  test("line 9: links to a new password are not asked for faster, alike whether there is such an account", async () => {
+    const [owner, seen] = [await buildOwner(system, newAddress()), [] as object[]];
+    for (const email of [owner.email, buildEmail()]) {
+      const headers = { "X-Forwarded-For": newAddress() };
+      const answers = await times(20, () =>
+        httpFor(system).post<{ code?: string }>("/auth/password/forgot", { email }, { headers }),
+      );
+      expect(answers.filter(({ status }) => status === 202)).toHaveLength(LINKS);
+      const [refused] = answers.filter(({ status }) => status === 429);
+      seen.push({
+        names: [...(refused?.headers.keys() ?? [])].sort(),
+        body: { ...refused?.body, requestId: "" },
+      });
+      expect(Number(refused?.headers.get("retry-after"))).toBeGreaterThan(200);
+    }
+    expect(seen[0]).toMatchObject({ body: { status: 429, code: "too_many_attempts" } });
+    expect(seen[1]).toEqual(seen[0]);
+  });
+
+  test("line 9: attempts of a whole IPv6 network count as one", async () => {
     const email = buildEmail();
     const answers = await times(30, (index) => login(system, email, { from: [`2001:db8:7:7::${index}`] }));
     expect(answered(answers)).toBe(PAIR);

@@ -23,6 +23,6 @@ export async function readAgenda(listTasks: ListTasks): Promise<Agenda> {
   };
 }
 
-/** A task may have no due time; these lists have none such, which their type does not say. */
+/** Tasks of these lists have all of that, since no `fields` are asked for; which their type does not say. */
 const toAgendaTask = ({ id, title, priority, due }: Listed): Task[] =>
-  due === null ? [] : [{ id, title, priority, due }];
+  title === undefined || priority === undefined || !due ? [] : [{ id, title, priority, due }];

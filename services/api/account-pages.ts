@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { content } from "./content.ts";
 import type { Handler } from "./handler.ts";
+import { preferredOf } from "./languages.ts";
 
 /** The page, its style and its script; the script talks to the API, and nothing to anybody else. */
 const CONTENT_SECURITY_POLICY =
@@ -27,7 +28,7 @@ const words: Record<
   en: {
     reset: {
       title: "Choose a new password",
-      intro: "You will be signed out everywhere.",
+      intro: "You will be signed out everywhere, and your API tokens stop working.",
       button: "Set the password",
       done: "The password is set. You can sign in with it now.",
       invalid: "This link has been used, has expired or is incomplete. Ask for another one.",
@@ -47,7 +48,7 @@ const words: Record<
   ru: {
     reset: {
       title: "Новый пароль",
-      intro: "Вы выйдете из учётной записи на всех устройствах.",
+      intro: "Вы выйдете из учётной записи на всех устройствах, а её API-токены перестанут действовать.",
       button: "Сохранить пароль",
       done: "Пароль сохранён. Теперь с ним можно войти.",
       invalid: "Ссылка уже использована, устарела или неполна. Запросите новую.",
@@ -101,24 +102,13 @@ function html(language: Language, name: "reset" | "verify"): string {
 `;
 }
 
-/** RFC 9110, section 12.5.4: the language that the browser likes best of those there are. */
-function preferred(accepted: string): Language {
-  const wanted = accepted.split(",").map((part) => {
-    const [tag = "", quality = "q=1"] = part.split(";").map((each) => each.trim().toLowerCase());
-    return { tag: tag.split("-")[0], quality: Number(quality.replace("q=", "")) };
-  });
-  wanted.sort((one, other) => other.quality - one.quality);
-  const found = wanted.flatMap(({ tag }) => LANGUAGES.filter((language) => language === tag));
-  return found[0] ?? "en";
-}
-
 function page(name: "reset" | "verify"): Handler {
   const [english, russian] = LANGUAGES.map((each) =>
     content("html", html(each, name), CONTENT_SECURITY_POLICY),
   );
   return async (request, response) => {
     response.appendHeader("Vary", "Accept-Language");
-    const inRussian = preferred(request.headers["accept-language"] ?? "") === "ru";
+    const inRussian = preferredOf(request, LANGUAGES) === "ru";
     await (inRussian ? russian : english)?.(request, response);
   };
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import cors from "cors";
-import type { CallingOptions, ServiceSchema } from "moleculer";
+import type { CallingOptions, Context, ServiceBroker, ServiceSchema } from "moleculer";
 import ApiGateway, {
   type ApiSettingsSchema,
   type GatewayResponse,
@@ -10,6 +10,8 @@ import ApiGateway, {
 import { loadEnv } from "../../config/env.ts";
 import { readyAction } from "../../lib/action.ts";
 import { unavailable } from "../../lib/errors.ts";
+import { committedDocument, documentPages } from "./docs.ts";
+import { createEventStreams } from "./event-streams.ts";
 import { loadRoutes } from "./extra-routes.ts";
 import { createHandler, createMethodFallback, type Handler } from "./handler.ts";
 import { httpServerMixin } from "./http-server.ts";
@@ -19,8 +21,13 @@ import { createRateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
 
 const env = loadEnv();
-const routes = await loadRoutes(env.EXTRA_ROUTES);
+const { routes, document } = await loadRoutes(env.EXTRA_ROUTES, committedDocument);
 const limits = createRateLimits({ on: env.RATE_LIMIT === "on", trustedProxies: env.TRUST_PROXY });
+
+let broker: ServiceBroker;
+const streams = createEventStreams({
+  call: (action, params, options) => broker.call(action, params, options),
+});
 
 /** Answers a browser may show to scripts of other origins. */
 const EXPOSED_HEADERS = [
@@ -49,7 +56,8 @@ const crossOrigin = cors({
 
 function logRequest(request: IncomingRequest, response: GatewayResponse, next: () => void): void {
   const startedAt = performance.now();
-  response.once("finish", () => {
+  // Of a stream, and of an answer that nobody waited for, when it is over.
+  response.once("close", () => {
     const { method } = request;
     const { statusCode: status } = response;
     const ms = Math.round(performance.now() - startedAt);
@@ -66,7 +74,10 @@ type Alias = (request: IncomingRequest, response: GatewayResponse) => void;
 /** moleculer-web's aliases: the route table, HEAD wherever there is GET, and an answer for every other method. */
 function aliases(): Record<string, Alias> {
   const paths = Map.groupBy(
-    [...routes, ...pages.map((page) => ({ ...page, method: "GET" as const }))],
+    [
+      ...routes,
+      ...[...documentPages(document), ...pages].map((page) => ({ ...page, method: "GET" as const })),
+    ],
     ({ path }) => path,
   );
   const table: [string, Alias][] = [];
@@ -78,7 +89,7 @@ function aliases(): Record<string, Alias> {
     };
     for (const entry of entries) {
       if ("action" in entry)
-        add(entry.method, createHandler(entry, { trustedProxies: env.TRUST_PROXY, limits }), entry);
+        add(entry.method, createHandler(entry, { trustedProxies: env.TRUST_PROXY, limits, streams }), entry);
       else add(entry.method, countedByAddress(entry.handler));
     }
     add("*", fallback);
@@ -126,6 +137,8 @@ const requestIds: Record<string, unknown> = {
   rootCallOptions(options: CallingOptions, request: IncomingMessage) {
     const [own = ""] = request.headersDistinct["x-request-id"] ?? [];
     options.requestID = REQUEST_ID.test(own) ? own : randomUUID();
+    // A stream lasts. What a request waits for has timeouts of its own: its calls, and what it sends.
+    options.timeout = 0;
   },
 };
 
@@ -166,6 +179,20 @@ const apiService: ServiceSchema<ApiSettingsSchema> = {
         throw unavailable();
       });
     }),
+  },
+
+  // Hints for streams, by any node: each makes the gateway look for itself.
+  events: {
+    "tasks.changed": (ctx: Context<{ userId?: unknown }>) => streams.changed(String(ctx.params.userId)),
+    "auth.changed": ({ params: { kind, id } }: Context<{ kind?: unknown; id?: unknown }>) =>
+      streams.revoked({ kind: String(kind), id: String(id) }),
+    "$transporter.connected": () => streams.check(),
+  },
+
+  created() {
+    broker = this.broker;
+    // Before Moleculer waits for the requests that are running: streams would not end by themselves.
+    broker.middlewares.add({ name: "EndStreams", stopping: async () => streams.close() });
   },
 };
 

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { problems } from "../../lib/errors.ts";
 import { content as contentOf } from "./content.ts";
 import type { Handler } from "./handler.ts";
+import { toOpenApi30 } from "./openapi/openapi-3.0.ts";
+import type { OpenApi } from "./openapi.ts";
 import { help, problemCodes } from "./problem-help.ts";
 
 /** Nothing from elsewhere, nothing inline. Swagger UI's style sheet has its icons in data URLs. */
@@ -29,9 +31,20 @@ const problemsPage = own("docs/problems.html")
   .toString()
   .replace("<!-- problems -->", () => problemSections.join("\n"));
 
-/** The description of the API, for programs and for people. Every path is named: nothing else of a folder is served. */
+/** What `npm run openapi` wrote: the description of the route table. */
+export const committedDocument: OpenApi = JSON.parse(own("openapi.json").toString());
+
+/** The description of the API for programs, in both of OpenAPI's versions that are in use. */
+export const documentPages = (document: OpenApi): { path: DocumentPath; handler: Handler }[] => [
+  { path: "/openapi.json", handler: content("json", JSON.stringify(document, null, 2)) },
+  { path: "/openapi-3.0.json", handler: content("json", JSON.stringify(toOpenApi30(document), null, 2)) },
+];
+
+export const documentPaths = ["/openapi.json", "/openapi-3.0.json"] as const;
+type DocumentPath = (typeof documentPaths)[number];
+
+/** The same for people. Every path is named: nothing else of a folder is served. */
 export const docs: { path: string; handler: Handler }[] = [
-  { path: "/openapi.json", handler: content("json", own("openapi.json")) },
   { path: "/docs", handler: content("html", own("docs/index.html")) },
   { path: "/docs/problems", handler: content("html", problemsPage) },
   { path: "/docs/init.js", handler: content("js", own("docs/init.js")) },

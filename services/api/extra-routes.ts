@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import Joi from "joi";
+import { documentPaths } from "./docs.ts";
+import { type Contracts, extendOpenApi, type OpenApi } from "./openapi.ts";
 import { pages } from "./pages.ts";
 import { type Route, routes } from "./routes.ts";
 
@@ -22,43 +24,84 @@ const route = Joi.object<Route, true>({
   conditional: Joi.boolean().valid(true),
   repeatable: Joi.boolean().valid(true),
   partial: Joi.boolean().valid(true),
+  // The gateway follows the log of tasks, and no other.
+  stream: Joi.boolean().forbidden(),
   maxAge: Joi.number().integer().min(0),
 });
+
+/** What the document takes from a contract; schemas of Joi's must be of this Joi. */
+const contracts = Joi.object<Contracts>().pattern(
+  Joi.string(),
+  Joi.object().pattern(
+    Joi.string(),
+    Joi.object({
+      summary: Joi.string().required(),
+      params: Joi.object().schema("object").required(),
+      result: Joi.object().schema().required(),
+    }).unknown(),
+  ),
+);
+
+/** What a module may export. */
+interface Module {
+  routes: Route[];
+  contracts: Contracts;
+}
 
 /** A place of the table that a request can match: `GET /tasks/:id`. */
 type Place = Pick<Route, "method" | "path">;
 
 /**
  * The route table, and after it what modules export as `routes`: how a service that joined later gets its own.
- * The operator names these modules; no node on the bus can add a route.
+ * The operator names these modules; no node on the bus can add a route. With their `contracts` comes the document.
  *
+ * @param document of the table
  * @throws an error that names the module, when it can't be read, doesn't fit, or collides with what is there
  */
-export async function loadRoutes(modules: readonly string[]): Promise<Route[]> {
+export async function loadRoutes(
+  modules: readonly string[],
+  document: OpenApi,
+): Promise<{ routes: Route[]; document: OpenApi }> {
   const table = [...routes];
+  const paths = [...documentPaths, ...pages.map(({ path }) => path)];
+  let described = document;
   for (const module of modules) {
     const refuse = (reason: string): Error => new Error(`EXTRA_ROUTES: ${module} ${reason}.`);
-    for (const added of await readModule(module, refuse)) {
-      const places: Place[] = [...table, ...pages.map(({ path }) => ({ method: "GET" as const, path }))];
+    const loaded = await readModule(module, refuse);
+    for (const added of loaded.routes) {
+      const places: Place[] = [...table, ...paths.map((path) => ({ method: "GET" as const, path }))];
       const taken = places.find((place) => collide(place, added));
       if (taken) throw refuse(`adds ${nameOf(added)}, which collides with ${nameOf(taken)}`);
       table.push(added);
     }
+    try {
+      described = extendOpenApi(described, loaded.routes, loaded.contracts);
+    } catch (error) {
+      throw refuse(`has contracts that can't be described: ${messageOf(error)}`);
+    }
   }
-  return table;
+  return { routes: table, document: described };
 }
 
-async function readModule(module: string, refuse: (reason: string) => Error): Promise<Route[]> {
+async function readModule(module: string, refuse: (reason: string) => Error): Promise<Module> {
   const loaded = await import(pathToFileURL(resolve(module)).href).catch((error: unknown) => {
-    throw refuse(`can't be loaded: ${error instanceof Error ? error.message : error}`);
+    throw refuse(`can't be loaded: ${messageOf(error)}`);
   });
   if (!Array.isArray(loaded.routes)) throw refuse("exports no array `routes`");
   const { value, error } = Joi.array<Route[]>()
     .items(route)
     .validate(loaded.routes, { abortEarly: false, convert: false });
   if (error) throw refuse(`has routes that don't fit: ${error.message}`);
+  return { routes: value, contracts: readContracts(loaded.contracts ?? {}, refuse) };
+}
+
+function readContracts(exported: unknown, refuse: (reason: string) => Error): Contracts {
+  const { value, error } = contracts.validate(exported, { abortEarly: false, convert: false });
+  if (error) throw refuse(`has contracts that don't fit: ${error.message}`);
   return value;
 }
+
+const messageOf = (error: unknown): unknown => (error instanceof Error ? error.message : error);
 
 /** Whether a request could mean either. Two methods of one and the same path don't hinder each other. */
 function collide(one: Place, other: Place): boolean {

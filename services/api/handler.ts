@@ -3,10 +3,14 @@ import type { Context } from "moleculer";
 import type { GatewayResponse, IncomingRequest } from "moleculer-web";
 import { v7 as uuidv7 } from "uuid";
 import { isIdempotencyKey } from "../../lib/action.ts";
+import type { ResultOf } from "../../lib/bus.ts";
 import { problem } from "../../lib/errors.ts";
 import { clientAddress } from "./client-address.ts";
 import { entityTag, isFresh, readConditions } from "./conditions.ts";
+import { readLastEventId, STREAM_HEADERS } from "./event-format.ts";
+import type { EventStreams } from "./event-streams.ts";
 import { acceptedTypes, readParams } from "./input.ts";
+import { preferredLanguage } from "./languages.ts";
 import { failedOf, withProblems } from "./problem.ts";
 import type { RateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
@@ -20,10 +24,11 @@ interface HandlerOptions {
   /** How many proxies' `X-Forwarded-For` entries are believed. */
   trustedProxies: number;
   limits: RateLimits;
+  streams: EventStreams;
 }
 
 /** What happens to a request once its route is known, from top to bottom. */
-export function createHandler(route: Route, { trustedProxies, limits }: HandlerOptions): Handler {
+export function createHandler(route: Route, { trustedProxies, limits, streams }: HandlerOptions): Handler {
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
     const deadline = Date.now() + DEADLINE;
@@ -32,6 +37,7 @@ export function createHandler(route: Route, { trustedProxies, limits }: HandlerO
     const client = {
       address: clientAddress(request, trustedProxies),
       userAgent: request.headers["user-agent"],
+      locale: preferredLanguage(request),
     };
     // auth says who it is, at every request, so that a session that ended is felt at once.
     const caller =
@@ -43,16 +49,39 @@ export function createHandler(route: Route, { trustedProxies, limits }: HandlerO
     const conditions = route.conditional ? readConditions(request) : {};
     const delivery = route.repeatable ? readDelivery(request) : {};
     const params = await readParams(route, request, response, pathParams(request));
+    const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
     const result: unknown = await ctx.call(
       route.action,
-      { ...params, ...conditions },
+      { ...params, ...conditions, ...resumed },
       { meta, timeout: timeout() },
     );
     if (ctx.meta.replayed === true) response.setHeader("Idempotency-Replayed", "true");
-    respond(route, request, response, result);
+    if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
+    else respond(route, request, response, result);
   };
+
+  function follow(
+    request: IncomingRequest,
+    response: ServerResponse,
+    reader: Caller,
+    position: number,
+  ): void {
+    if (request.method === "HEAD") response.writeHead(200, STREAM_HEADERS).end();
+    else {
+      const { requestID } = request.$ctx;
+      streams.open(response, {
+        reader,
+        token: bearerToken(request),
+        position,
+        ...(requestID ? { requestID } : {}),
+      });
+    }
+  }
 }
+
+/** Who a request is for, as auth says. */
+type Caller = ResultOf<"auth.verify">;
 
 /** RFC 6750, section 2.1: the header, once, and nothing but the header. */
 function bearerToken(request: IncomingMessage): string {

@@ -4,9 +4,13 @@ import type { ServiceSchema } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
 
 /** Milliseconds. Slow senders are cut off so that they can't hold sockets that others need. */
-const HEADERS_TIMEOUT = 10_000;
-const REQUEST_TIMEOUT = 30_000;
-const KEEP_ALIVE_TIMEOUT = 65_000;
+const timeouts = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  /** How often Node looks for those that are too slow: its own 30 s would let them go on for as long again. */
+  connectionsCheckingInterval: 1_000,
+};
 /** How long a stopping gateway waits for requests it has taken. */
 const DRAIN_TIMEOUT = 8_000;
 
@@ -14,20 +18,17 @@ const DRAIN_TIMEOUT = 8_000;
  * Serves moleculer-web's handler from a server of our own: moleculer-web's leaves Node's timeouts as they are and
  * ends the process with a stack when the port is taken.
  */
-export function httpServerMixin(host: string, port: number): Partial<ServiceSchema<ApiSettingsSchema>> {
+export function httpServerMixin(
+  host: string,
+  port: number,
+  options: typeof timeouts = timeouts,
+): Partial<ServiceSchema<ApiSettingsSchema>> {
   let server: Server;
   return {
     settings: { server: false },
 
     async started() {
-      server = createServer(
-        {
-          headersTimeout: HEADERS_TIMEOUT,
-          requestTimeout: REQUEST_TIMEOUT,
-          keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
-        },
-        (request, response) => this.httpHandler(request, response),
-      );
+      server = createServer(options, (request, response) => this.httpHandler(request, response));
       server.on("clientError", refuseMalformed);
       await new Promise<void>((resolve, reject) => {
         server.once("error", reject);

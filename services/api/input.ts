@@ -40,7 +40,7 @@ export async function readParams(
   const isFromElsewhere = (name: string): boolean => name in path || isFromHeader(route, name);
   const unexpected: Violation[] = [
     ...Object.keys(query)
-      .filter((name) => route.input !== "query" || name === PROTO)
+      .filter((name) => route.input !== "query" || name === PROTO || Object.hasOwn(path, name))
       .map((name) => unknown(name, "parameter", "query")),
     ...Object.keys(body ?? {})
       .filter((name) => route.input !== "body" || name === PROTO || (!route.bodyAs && isFromElsewhere(name)))

@@ -28,6 +28,8 @@ export interface Route {
   repeatable?: true;
   /** Each of the result's `results` may have a `problem`: it becomes a problem document. */
   partial?: true;
+  /** The answer does not end: it is the person's changes after the result's `seq`, as they come. */
+  stream?: true;
   /** Seconds that anyone may keep the answer; without it, nobody may. */
   maxAge?: number;
 }
@@ -60,7 +62,7 @@ export const routes: Route[] = [
   { method: "POST",   path: "/tasks",                 action: "tasks.create",  access: "bearer", input: "body",  status: 201, location: "/tasks/:id", tagged: true, repeatable: true },
   { method: "GET",    path: "/tasks",                 action: "tasks.list",    access: "bearer", input: "query", status: 200, paged: true },
   { method: "POST",   path: "/tasks/bulk",            action: "tasks.bulk",    access: "bearer", input: "body",  status: 200, repeatable: true, partial: true },
-  { method: "GET",    path: "/tasks/:id",             action: "tasks.get",     access: "bearer", input: "none",  status: 200, tagged: true },
+  { method: "GET",    path: "/tasks/:id",             action: "tasks.get",     access: "bearer", input: "query", status: 200, tagged: true },
   { method: "PATCH",  path: "/tasks/:id",             action: "tasks.update",  access: "bearer", input: "body",  status: 200, bodyAs: "patch", tagged: true, conditional: true, repeatable: true },
   { method: "DELETE", path: "/tasks/:id",             action: "tasks.delete",  access: "bearer", input: "none",  status: 204, conditional: true, repeatable: true },
   { method: "GET",    path: "/tasks/:id/history",     action: "tasks.history", access: "bearer", input: "query", status: 200, paged: true },
@@ -70,4 +72,6 @@ export const routes: Route[] = [
   { method: "POST",   path: "/trash/:id/restore",     action: "tasks.restore", access: "bearer", input: "none",  status: 200, tagged: true, conditional: true, repeatable: true },
   { method: "DELETE", path: "/trash/:id",             action: "tasks.erase",   access: "bearer", input: "none",  status: 204, conditional: true, repeatable: true },
   { method: "GET",    path: "/changes",               action: "tasks.changes", access: "bearer", input: "query", status: 200 },
+  { method: "GET",    path: "/stats",                 action: "tasks.stats",   access: "bearer", input: "none",  status: 200 },
+  { method: "GET",    path: "/events",                action: "tasks.follow",  access: "bearer", input: "query", status: 200, stream: true },
 ];

@@ -90,7 +90,7 @@ describe("an access token", () => {
     );
   });
 
-  it("is refused in every forged form, without a word to anyone", async () => {
+  it("line 13, line 14: is refused in every forged form, without a word to anyone", async () => {
     const { tokens, make, genuine } = await setUp();
     const token = tokens.issue(ADA, "session-1");
     const parts = await genuine(token);
@@ -121,7 +121,7 @@ describe("an access token", () => {
     connect.mockRestore();
   });
 
-  it("is refused with any one bit of it turned over", async () => {
+  it("line 14: is refused with any one bit of it turned over", async () => {
     const { tokens } = await setUp();
     const token = tokens.issue(ADA, "session-1");
     expect(await tokens.read(token)).toBe("session-1");
@@ -145,7 +145,7 @@ describe("an access token", () => {
     expect(await elsewhere.read(tokens.issue(ADA, "session-1"))).toBeNull();
   });
 
-  it("is not what a passport is", async () => {
+  it("line 14: is not what a passport is", async () => {
     const { tokens } = await setUp();
 
     expect(await tokens.read(tokens.passport(ADA, grant("session-1")))).toBeNull();

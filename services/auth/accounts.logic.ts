@@ -1,8 +1,8 @@
 import { v7 as uuidv7 } from "uuid";
+import type { Caller } from "../../lib/action.ts";
 import { problem } from "../../lib/errors.ts";
-import type { Identity } from "../../lib/passport.ts";
+import type { User } from "./accounts.schema.ts";
 import type { Audit, Client } from "./audit.logic.ts";
-import type { User } from "./auth.schema.ts";
 import type { Eraser } from "./erasures.logic.ts";
 import type { ErasureRepository } from "./erasures.repository.ts";
 import type { Passwords } from "./passwords.logic.ts";
@@ -23,6 +23,9 @@ interface AccountOptions {
   audit: Audit;
   clock: () => number;
 }
+
+/** Of who did not say which language they like. */
+const DEFAULT_LOCALE = "en";
 
 /** A user as callers see it: never the password's hash. */
 export const toUserView = (user: UserRow): User => ({
@@ -45,7 +48,7 @@ export function createAccountLogic(options: AccountOptions) {
 
   return {
     /**
-     * Also mails a link that verifies the address.
+     * Also mails a link that verifies the address, in the language of who registers.
      *
      * @throws email_taken
      */
@@ -58,7 +61,7 @@ export function createAccountLogic(options: AccountOptions) {
         name: input.name,
         role: "user",
         timeZone: "UTC",
-        locale: "en",
+        locale: client.locale ?? DEFAULT_LOCALE,
         emailVerified: false,
         disabledAt: null,
         createdAt: now,
@@ -93,20 +96,20 @@ export function createAccountLogic(options: AccountOptions) {
      * @throws wrong_password
      */
     async changePassword(
-      { userId, sessionId }: Identity,
+      { userId, sessionId, from: client }: Caller,
       { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
     ): Promise<null> {
       const user = await users.find(userId);
       if (!user) throw accountGone();
       const compare = () => passwords.matches(currentPassword, user.passwordHash);
-      if (!(await throttle.password({ userId, sessionId }, compare))) {
-        await audit({ event: "password_change", result: "failure", userId, sessionId });
+      if (!(await throttle.password({ userId, sessionId, client }, compare))) {
+        await audit({ event: "password_change", result: "failure", userId, sessionId, client });
         throw problem("wrong_password", "The current password is wrong.");
       }
       const passwordHash = await passwords.choose(newPassword, { email: user.email, field: "newPassword" });
       await users.update(userId, { passwordHash });
       await sessions.endAll(userId, new Date(clock()), sessionId);
-      await audit({ event: "password_change", result: "success", userId, sessionId });
+      await audit({ event: "password_change", result: "success", userId, sessionId, client });
       return null;
     },
 
@@ -116,16 +119,16 @@ export function createAccountLogic(options: AccountOptions) {
      *
      * @throws wrong_password
      */
-    async remove({ userId, sessionId }: Identity, password: string): Promise<null> {
+    async remove({ userId, sessionId, from: client }: Caller, password: string): Promise<null> {
       const user = await users.find(userId);
       if (!user) throw accountGone();
       const compare = () => passwords.matches(password, user.passwordHash);
-      if (!(await throttle.password({ userId, sessionId }, compare))) {
+      if (!(await throttle.password({ userId, sessionId, client }, compare))) {
         throw problem("wrong_password", "The password is wrong.");
       }
       const requestedAt = new Date(clock());
       await erasures.removeUser(userId, requestedAt);
-      await audit({ event: "account_delete", result: "success", userId });
+      await audit({ event: "account_delete", result: "success", userId, sessionId, client });
       await eraser.erase({ userId, requestedAt });
       return null;
     },

@@ -1,9 +1,9 @@
+import type { Caller } from "../../lib/action.ts";
 import { notFound, problem } from "../../lib/errors.ts";
-import type { Identity } from "../../lib/passport.ts";
 import { toUserView } from "./accounts.logic.ts";
+import type { AuditEvent, UserRecord } from "./admin.schema.ts";
 import type { Audit } from "./audit.logic.ts";
 import type { AuditFilter, AuditRow } from "./audit.repository.ts";
-import type { AuditEvent, UserRecord } from "./auth.schema.ts";
 import type { AccessPatch, UserRepository, UserRow } from "./users.repository.ts";
 
 interface AdminOptions {
@@ -48,7 +48,7 @@ export function createAdminLogic({ users, auditEvents, audit, clock }: AdminOpti
 
     /** Felt by the user's next request. @throws not_found, last_admin */
     async changeUser(
-      { userId: adminId, sessionId }: Identity,
+      { userId: adminId, sessionId, from: client }: Caller,
       id: string,
       { role, disabled }: { role?: "user" | "admin"; disabled?: boolean },
     ): Promise<UserRecord> {
@@ -59,7 +59,7 @@ export function createAdminLogic({ users, auditEvents, audit, clock }: AdminOpti
       const changed = await users.changeAccess(id, patch);
       if (changed === null) throw notFound("user");
       if (changed === "last_admin") throw problem("last_admin", "Make somebody else an administrator first.");
-      const by = { result: "success" as const, userId: id, sessionId, detail: { by: adminId } };
+      const by = { result: "success" as const, userId: id, sessionId, client, detail: { by: adminId } };
       if (role !== undefined) await audit({ event: "role_change", ...by, detail: { by: adminId, role } });
       if (disabled !== undefined) await audit({ event: disabled ? "user_disable" : "user_enable", ...by });
       return toUserRecord(changed);

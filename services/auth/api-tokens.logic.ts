@@ -1,10 +1,11 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { stringify as formatUuid, parse as parseUuid, v7 as uuidv7 } from "uuid";
+import type { Caller } from "../../lib/action.ts";
 import { notFound, problem } from "../../lib/errors.ts";
-import type { Identity, Scope } from "../../lib/passport.ts";
+import type { Scope } from "../../lib/passport.ts";
 import type { ApiTokenRepository, ApiTokenRow } from "./api-tokens.repository.ts";
+import type { ApiToken, NewApiToken } from "./api-tokens.schema.ts";
 import type { Audit } from "./audit.logic.ts";
-import type { ApiToken, NewApiToken } from "./auth.schema.ts";
 
 export const API_TOKEN_PREFIX = "tmp_";
 const ID_BYTES = 16;
@@ -33,6 +34,8 @@ const toView = (row: ApiTokenRow): ApiToken => ({
   lastUsedAt: row.lastUsedAt?.toISOString() ?? null,
 });
 
+const invalidToken = () => problem("invalid_token", "The access token is invalid, expired or revoked.");
+
 interface ApiTokenOptions {
   apiTokens: ApiTokenRepository;
   audit: Audit;
@@ -42,9 +45,9 @@ interface ApiTokenOptions {
 /** Tokens for scripts: named, with the scopes they need, shown once. */
 export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions) {
   return {
-    /** @throws insufficient_scope when it would be allowed more than who makes it; validation_failed */
+    /** @throws insufficient_scope when it would be allowed more than who makes it; validation_failed; invalid_token */
     async create(
-      { userId, scopes, sessionId }: Identity,
+      { userId, scopes, sessionId, from: client }: Caller,
       wanted: NewApiToken,
     ): Promise<ApiToken & { token: string }> {
       requireScopes(scopes, wanted.scopes);
@@ -71,25 +74,34 @@ export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions
         expiresAt,
         lastUsedAt: null,
       };
-      await apiTokens.insert(row);
+      // The passport was good when the call began.
+      if (!(await apiTokens.insertFor(sessionId, row))) throw invalidToken();
       await audit({
         event: "token_create",
         result: "success",
         userId,
         sessionId,
+        client,
         detail: { tokenId: row.id },
       });
       const shown = Buffer.concat([parseUuid(row.id), secret]).toString("base64url");
       return { ...toView(row), token: API_TOKEN_PREFIX + shown };
     },
 
-    list: async ({ userId }: Identity): Promise<{ items: ApiToken[] }> => ({
+    list: async ({ userId }: Caller): Promise<{ items: ApiToken[] }> => ({
       items: (await apiTokens.list(userId)).map(toView),
     }),
 
-    async remove({ userId, sessionId }: Identity, id: string): Promise<null> {
+    async remove({ userId, sessionId, from: client }: Caller, id: string): Promise<null> {
       if (!(await apiTokens.remove(userId, id))) throw notFound("token");
-      await audit({ event: "token_delete", result: "success", userId, sessionId, detail: { tokenId: id } });
+      await audit({
+        event: "token_delete",
+        result: "success",
+        userId,
+        sessionId,
+        client,
+        detail: { tokenId: id },
+      });
       return null;
     },
   };

@@ -13,8 +13,31 @@ export function createApiTokenRepository(database: Sequelize) {
   const ApiToken = defineApiToken(database);
 
   return {
-    async insert(token: ApiTokenRow): Promise<void> {
-      await ApiToken.create(token);
+    /**
+     * For who may still make tokens: the session, or else some API token for the account, is still there. False when
+     * a password reset ended it since; one that comes later finds the token and deletes it.
+     */
+    async insertFor(sessionId: string | null, token: ApiTokenRow): Promise<boolean> {
+      return database.transaction(async (transaction) => {
+        const query = async (sql: string, bind: unknown[]) =>
+          (await database.query(sql, { bind, type: QueryTypes.SELECT, transaction })).length > 0;
+        // First: what a reset does meanwhile is seen by the next statement only.
+        const active = await query("SELECT FROM auth.users WHERE id = $1 AND disabled_at IS NULL FOR SHARE", [
+          token.userId,
+        ]);
+        const allowed =
+          active &&
+          (sessionId === null
+            ? await query("SELECT FROM auth.api_tokens WHERE user_id = $1 AND 'account' = ANY (scopes)", [
+                token.userId,
+              ])
+            : await query("SELECT FROM auth.sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL", [
+                sessionId,
+                token.userId,
+              ]));
+        if (allowed) await ApiToken.create(token, { transaction });
+        return allowed;
+      });
     },
 
     async list(userId: string): Promise<ApiTokenRow[]> {

@@ -1,8 +1,11 @@
-import type { AUDIT_EVENTS } from "./auth.schema.ts";
+import type { AUDIT_EVENTS } from "./admin.schema.ts";
 
+/** Where a request came from, as far as the gateway saw it. */
 export interface Client {
   address?: string;
   userAgent?: string;
+  /** BCP 47 tag of the language that the client likes best. */
+  locale?: string;
 }
 
 /** One thing that happened to an account. Never a password, a token or a hash. */
@@ -12,7 +15,7 @@ export interface AuditEntry {
   /** Whose account. */
   userId?: string;
   sessionId?: string | null;
-  client?: Client;
+  client?: Client | undefined;
   detail?: Record<string, string>;
 }
 

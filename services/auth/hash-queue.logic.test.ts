@@ -13,7 +13,7 @@ function buildWork() {
 }
 
 describe("the queue of hashes", () => {
-  it("runs so many at once, keeps so many waiting and refuses the next at once", async () => {
+  it("line 11: runs so many at once, keeps so many waiting and refuses the next at once", async () => {
     const queue = createHashQueue({ running: 2, waiting: 3, clock });
     const jobs = Array.from({ length: 5 }, buildWork);
     const results = jobs.map(({ work }) => queue.run(work));

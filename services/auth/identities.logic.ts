@@ -3,8 +3,8 @@ import { SCOPES } from "../../lib/passport.ts";
 import type { AccessTokens } from "./access-tokens.logic.ts";
 import { API_TOKEN_PREFIX, isSecretOf, readApiToken } from "./api-tokens.logic.ts";
 import type { ApiTokenRepository } from "./api-tokens.repository.ts";
-import type { Verified } from "./auth.schema.ts";
 import type { Change } from "./changes.repository.ts";
+import type { Verified } from "./identities.schema.ts";
 import { createOwnerCache } from "./owner-cache.logic.ts";
 import type { SessionRepository } from "./sessions.repository.ts";
 

@@ -44,7 +44,7 @@ describe("the keyring", () => {
     expect(() => keyringOn(buildStore()).current()).toThrow("not open");
   });
 
-  it("shows public parts only", async () => {
+  it("line 16: shows public parts only", async () => {
     const { keyring } = await openKeyring();
 
     expect(keyring.jwks()).toEqual({
@@ -62,7 +62,7 @@ describe("the keyring", () => {
     });
   });
 
-  it("stores nothing that could sign", async () => {
+  it("line 20: stores nothing that could sign", async () => {
     const { keyring, store } = await openKeyring();
     const jwk = keyring.current().privateKey.export({ format: "jwk" });
     const der = keyring.current().privateKey.export({ format: "der", type: "pkcs8" });
@@ -134,7 +134,7 @@ describe("a key that another one took over from", () => {
     expect(keyring.current().kid).toBe(next.kid);
   });
 
-  it("verifies and is published until the last token it signed has expired, to the millisecond", async () => {
+  it("line 16: verifies and is published until the last token it signed has expired, to the millisecond", async () => {
     const { keyring, time, old, next } = await rotate();
     const state = async () => [
       (await keyring.find(old.kid)) !== undefined,

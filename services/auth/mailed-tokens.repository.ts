@@ -29,8 +29,8 @@ export function createMailedTokenRepository(database: Sequelize) {
     },
 
     /**
-     * Uses a reset token: sets the password, ends all sessions, spends the person's other reset tokens, and notes that
-     * the address is theirs. All or nothing.
+     * Uses a reset token: sets the password, ends all sessions, deletes all API tokens, spends the person's other reset
+     * tokens, and notes that the address is theirs. All or nothing.
      *
      * @returns whose it was; null when it was used, has expired, or its person is disabled
      */
@@ -57,6 +57,7 @@ export function createMailedTokenRepository(database: Sequelize) {
           userId,
           now,
         );
+        await change("DELETE FROM auth.api_tokens WHERE user_id = $1", userId);
         await change(
           `UPDATE auth.mailed_tokens SET used_at = $2
             WHERE user_id = $1 AND purpose = 'reset_password' AND used_at IS NULL`,

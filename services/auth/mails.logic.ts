@@ -23,7 +23,7 @@ const words: Record<Language, Record<Purpose, Words>> = {
       subject: "Choose a new password for Taskmesh",
       why: "Somebody, probably you, asked for a new password for the Taskmesh account of this address.",
       button: "Choose a new password",
-      note: "The link works once, within 30 minutes. If it wasn’t you, do nothing: your password stays as it is.",
+      note: "The link works once, within 30 minutes. A new password signs you out everywhere and deletes your API tokens. If it wasn’t you, do nothing: your password stays as it is.",
     },
     verify_email: {
       subject: "Confirm your e-mail address for Taskmesh",
@@ -37,7 +37,7 @@ const words: Record<Language, Record<Purpose, Words>> = {
       subject: "Новый пароль для Taskmesh",
       why: "Кто-то, скорее всего вы, запросил новый пароль к учётной записи Taskmesh с этим адресом.",
       button: "Задать новый пароль",
-      note: "Ссылка действует один раз, в течение 30 минут. Если это были не вы, ничего не делайте: пароль останется прежним.",
+      note: "Ссылка действует один раз, в течение 30 минут. С новым паролем вы выйдете из учётной записи на всех устройствах, а её API-токены будут удалены. Если это были не вы, ничего не делайте: пароль останется прежним.",
     },
     verify_email: {
       subject: "Подтвердите адрес почты для Taskmesh",

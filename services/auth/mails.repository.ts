@@ -57,11 +57,11 @@ export function createMailRepository(database: Sequelize) {
      * Takes the oldest request, and stores the token that `decide` makes of it or drops it, as one step. The person's
      * row is locked meanwhile: of several requests at once each counts the ones before it.
      *
-     * @param since for `recent`
+     * @param since for `recent`, by what the mail is for
      * @returns false when there is none
      */
     async takeRequest(
-      { now, since }: { now: Date; since: Date },
+      { now, since }: { now: Date; since: (purpose: MailRow["purpose"]) => Date },
       decide: (request: MailRequest) => MailedTokenRow | null,
     ): Promise<boolean> {
       return database.transaction(async (transaction) => {
@@ -75,7 +75,7 @@ export function createMailRepository(database: Sequelize) {
         const user = found?.get({ plain: true }) ?? null;
         const recent = user
           ? await MailedToken.count({
-              where: { userId: user.id, purpose: mail.purpose, createdAt: { [Op.gt]: since } },
+              where: { userId: user.id, purpose: mail.purpose, createdAt: { [Op.gt]: since(mail.purpose) } },
               transaction,
             })
           : 0;

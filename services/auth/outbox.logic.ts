@@ -21,8 +21,8 @@ interface OutboxOptions {
   send: Mailer;
   /** Pages that the links lead to. */
   pages: Record<Purpose, string>;
-  /** Mails of one kind that a person gets in an hour; more are dropped without a word. */
-  hourlyLimit: number;
+  /** Mails of one kind that a person gets in an hour, of resets in 30 minutes; more are dropped without a word. */
+  limit: number;
   audit: Audit;
   /** Told of what is tried again later. */
   onError: (error: unknown, attempts: number) => void;
@@ -30,6 +30,14 @@ interface OutboxOptions {
 }
 
 const HOUR_MS = 3_600_000;
+/**
+ * No longer than a link to a new password works: whoever was given too many has one that works, even if it was somebody
+ * else who asked for them.
+ */
+const LIMIT_WINDOW_MS: Record<Purpose, number> = {
+  reset_password: LIFETIME_MS.reset_password,
+  verify_email: HOUR_MS,
+};
 /** How soon what another process left is found. */
 const POLL_INTERVAL_MS = 2_000;
 /** Mails on their way at once; a server that hangs holds up no more than these. */
@@ -51,7 +59,7 @@ const wakeDelay = (): number => 50 + Math.random() * 150;
  * was handed over or its link has expired.
  */
 export function createOutbox(options: OutboxOptions) {
-  const { mails, mailedTokens, send, pages, hourlyLimit, audit, onError, clock } = options;
+  const { mails, mailedTokens, send, pages, limit, audit, onError, clock } = options;
   const cut = new AbortController();
   let nap = new AbortController();
   let stopping = false;
@@ -64,9 +72,9 @@ export function createOutbox(options: OutboxOptions) {
     const now = clock();
     let entry: AuditEntry | undefined;
     const taken = await mails.takeRequest(
-      { now: new Date(now), since: new Date(now - HOUR_MS) },
+      { now: new Date(now), since: (purpose) => new Date(now - LIMIT_WINDOW_MS[purpose]) },
       (request) => {
-        const refusal = refuse(request, hourlyLimit);
+        const refusal = refuse(request, limit);
         entry = auditOf(request, refusal);
         return refusal === null && request.user ? newToken(request, request.user.id, now) : null;
       },
@@ -139,11 +147,11 @@ export function createOutbox(options: OutboxOptions) {
 }
 
 /** Why there will be no mail; null when there will be. */
-function refuse({ mail, user, recent }: MailRequest, hourlyLimit: number): string | null {
+function refuse({ mail, user, recent }: MailRequest, limit: number): string | null {
   if (!user) return "unknown address";
   if (user.disabledAt) return "disabled";
   if (mail.purpose === "verify_email" && user.emailVerified) return "verified already";
-  return recent >= hourlyLimit ? "too many" : null;
+  return recent >= limit ? "too many" : null;
 }
 
 /** Verifications are sent by auth itself; only what somebody asked for is worth a line. */

@@ -18,7 +18,7 @@ describe("a new password", () => {
     "ada.lovelace",
     "Ada.Lovelace1815",
     "ada.lovelaceada.lovelace",
-  ])("%s is refused as the e-mail address", (password) => {
+  ])("line 3: %s is refused as the e-mail address", (password) => {
     expect(codeOf(password)).toBe("contains_email");
   });
 
@@ -37,7 +37,7 @@ describe("a new password", () => {
     "aaaaaaab!",
     "  spaced  ",
     "йцукенгшщз-42",
-  ])("%s is taken: there are no rules of composition", (password) => {
+  ])("line 3: %s is taken: there are no rules of composition", (password) => {
     expect(codeOf(password)).toBeNull();
   });
 
@@ -46,7 +46,7 @@ describe("a new password", () => {
     expect(codeOf("ada@example.com", { email: "ada@example.com" })).toBe("contains_email");
   });
 
-  it("is told to be weak without being repeated", () => {
+  it("line 7: is told to be weak without being repeated", () => {
     expect(findWeakness("qwertyuiop", ada)?.detail).not.toContain("qwertyuiop");
   });
 });

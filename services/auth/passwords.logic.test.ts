@@ -19,7 +19,7 @@ describe("a password", () => {
     }
   });
 
-  it("of 72 bytes with anything after it is refused, though bcrypt takes it for the same", async () => {
+  it("line 2: of 72 bytes with anything after it is refused, though bcrypt takes it for the same", async () => {
     for (const stored of [SEVENTY_TWO, "é".repeat(36)]) {
       const hash = await passwords.hash(stored);
       expect(await passwords.matches(stored, hash)).toBe(true);
@@ -30,7 +30,7 @@ describe("a password", () => {
     }
   });
 
-  it("costs one comparison at the same cost, whatever is wrong", async () => {
+  it("line 8: costs one comparison at the same cost, whatever is wrong", async () => {
     const hash = await passwords.hash(SEVENTY_TWO);
     const compare = jest.spyOn(bcrypt, "compare");
     const cases: [string, string, string | null][] = [
@@ -66,7 +66,7 @@ describe("a password", () => {
     expect(await roundsOf(null)).toBe(2 ** 8);
   });
 
-  it("is right at any cost, and its hash is outdated at any other than the configured one", async () => {
+  it("line 11: is right at any cost, and its hash is outdated at any other than the configured one", async () => {
     for (const cost of [4, 5]) {
       const hash = await bcrypt.hash("right", cost);
       expect(await passwords.matches("right", hash)).toBe(true);

@@ -7,6 +7,7 @@ import { renderMail } from "./mails.logic.ts";
 import { createMailRepository } from "./mails.repository.ts";
 import { createOutbox, type OutgoingMail, retryDelay } from "./outbox.logic.ts";
 import { createRecoveryLogic } from "./recovery.logic.ts";
+import { unthrottled } from "./throttle.logic.ts";
 import { createUserRepository, type UserRow } from "./users.repository.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10);
@@ -41,10 +42,7 @@ async function buildUser(fields: Partial<UserRow> = {}): Promise<UserRow> {
 }
 
 /** The logic and an outbox on the database, with a clock of the test's own. */
-function build(
-  send: (mail: OutgoingMail, attempt: number) => Promise<void> = async () => {},
-  hourlyLimit = 3,
-) {
+function build(send: (mail: OutgoingMail, attempt: number) => Promise<void> = async () => {}, limit = 3) {
   const mails = createMailRepository(migrated.database);
   const time = { now: NOW };
   const clock = () => time.now;
@@ -58,6 +56,7 @@ function build(
     tokens: createMailedTokenRepository(migrated.database),
     mailedTokens,
     passwords: { choose: async (password) => `hash of ${password}` },
+    throttle: unthrottled,
     audit,
     wake: () => {},
     clock,
@@ -79,7 +78,7 @@ function build(
           sent.push(mail);
         },
         pages: { reset_password: "https://app.example/reset", verify_email: "https://app.example/verify" },
-        hourlyLimit,
+        limit,
         audit,
         onError: (_error, attempt) => failures.push(attempt),
         clock,
@@ -167,17 +166,36 @@ describe("asking for a mail", () => {
     );
   });
 
-  test("is answered three times an hour, and again an hour later", async () => {
+  test("line 21: is answered with three mails, and with the next as soon as none of their links works", async () => {
     const { email } = await buildUser();
     const { recovery, deliver, sent, time } = build();
-    for (let round = 0; round < 5; round++) await recovery.forgotPassword({ email }, {});
-    await deliver();
+    const ask = async (times: number) => {
+      for (let round = 0; round < times; round++) await recovery.forgotPassword({ email }, {});
+      await deliver();
+    };
+    await ask(5);
     expect(sent).toHaveLength(3);
-    const later = build();
-    later.time.now = time.now + HOUR_MS;
-    await later.recovery.forgotPassword({ email }, {});
-    await later.deliver();
-    expect(later.sent).toHaveLength(1);
+    time.now = NOW + LIFETIME_MS.reset_password - 1;
+    await ask(1);
+    expect(sent).toHaveLength(3);
+    time.now = NOW + LIFETIME_MS.reset_password;
+    await ask(1);
+    expect(sent).toHaveLength(4);
+  });
+
+  test("to verify is answered three times an hour", async () => {
+    const { email } = await buildUser();
+    const { recovery, deliver, sent, time } = build();
+    for (const [wait, mails] of [
+      [0, 3],
+      [HOUR_MS - 1, 3],
+      [1, 4],
+    ] as const) {
+      time.now += wait;
+      for (let round = 0; round < (wait === 0 ? 5 : 1); round++) await recovery.sendVerification(email, {});
+      await deliver();
+      expect(sent).toHaveLength(mails);
+    }
   });
 
   test("to verify sends nothing to who has", async () => {

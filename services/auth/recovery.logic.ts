@@ -5,12 +5,14 @@ import type { MailedTokens, Purpose } from "./mailed-tokens.logic.ts";
 import type { MailedTokenRepository } from "./mailed-tokens.repository.ts";
 import type { MailRepository, MailRow } from "./mails.repository.ts";
 import type { Passwords } from "./passwords.logic.ts";
+import type { Throttle } from "./throttle.logic.ts";
 
 interface RecoveryOptions {
   mails: Pick<MailRepository, "insert">;
   tokens: MailedTokenRepository;
   mailedTokens: MailedTokens;
   passwords: Pick<Passwords, "choose">;
+  throttle: Pick<Throttle, "link">;
   audit: Audit;
   /** Tells the outbox that there is something in it. */
   wake: () => void;
@@ -36,7 +38,7 @@ export type RecoveryLogic = ReturnType<typeof createRecoveryLogic>;
 
 /** What people do by mail: getting back into their account, and showing that an address is theirs. */
 export function createRecoveryLogic(options: RecoveryOptions) {
-  const { mails, tokens, mailedTokens, passwords, audit, wake, clock } = options;
+  const { mails, tokens, mailedTokens, passwords, throttle, audit, wake, clock } = options;
 
   async function ask(purpose: Purpose, email: string, client: Client): Promise<void> {
     await mails.insert(requestMail(purpose, email, client, new Date(clock())));
@@ -47,8 +49,11 @@ export function createRecoveryLogic(options: RecoveryOptions) {
     /**
      * Notes that somebody asked, whoever's address it is: nothing here looks it up, so nothing here can tell, neither
      * by its answer nor by its time. The outbox does, later.
+     *
+     * @throws too_many_attempts, alike for any address
      */
     async forgotPassword({ email }: { email: string }, client: Client): Promise<{ detail: string }> {
+      await throttle.link({ email, client });
       await ask("reset_password", email, client);
       return { detail: "If there is an account with this address, a mail is on its way to it." };
     },

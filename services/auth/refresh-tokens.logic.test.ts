@@ -18,28 +18,28 @@ const judge = (
   );
 
 describe("presenting a refresh token", () => {
-  it("rotates the current one", () => {
+  it("line 17: rotates the current one", () => {
     expect(judge(3, 0)).toBe("rotate");
     expect(judge(3, 1)).toBe("rotate");
   });
 
-  it("repeats the answer to the previous one for ten seconds, to the millisecond", () => {
+  it("line 17: repeats the answer to the previous one for ten seconds, to the millisecond", () => {
     expect(judge(2, 0)).toBe("repeat");
     expect(judge(2, 10 * SECONDS)).toBe("repeat");
     expect(judge(2, 10 * SECONDS + 1)).toBe("reuse");
   });
 
-  it("is reuse with anything older, and with one that was never given out", () => {
+  it("line 17: is reuse with anything older, and with one that was never given out", () => {
     for (const counter of [1, 0, 4, 5, 2 ** 32 - 1])
       expect([counter, judge(counter, 1)]).toEqual([counter, "reuse"]);
   });
 
-  it("is too late after seven days without use, to the millisecond", () => {
+  it("line 19: is too late after seven days without use, to the millisecond", () => {
     expect(judge(3, 7 * DAYS - 1)).toBe("rotate");
     expect(judge(3, 7 * DAYS)).toBe("expired");
   });
 
-  it("is too late thirty days after signing in, however often it was used", () => {
+  it("line 19: is too late thirty days after signing in, however often it was used", () => {
     const createdAt = REFRESHED - 29 * DAYS;
     expect(judge(3, DAYS - 1, { createdAt })).toBe("rotate");
     expect(judge(3, DAYS, { createdAt })).toBe("expired");
@@ -77,7 +77,7 @@ describe("a refresh token", () => {
     fc.assert(fc.property(rotation, (each) => expect(tokens.write(each)).toBe(tokens.write(each))));
   });
 
-  it("is null with one bit turned over anywhere", () => {
+  it("line 19: is null with one bit turned over anywhere", () => {
     fc.assert(
       fc.property(rotation, (each) => {
         const token = tokens.write(each);
@@ -91,7 +91,7 @@ describe("a refresh token", () => {
     );
   });
 
-  it("is null when it is cut anywhere, lengthened or spelt otherwise", () => {
+  it("line 19: is null when it is cut anywhere, lengthened or spelt otherwise", () => {
     const token = tokens.write({ sessionId: "01909a7e-0000-7000-8000-000000000000", counter: 3 });
     for (let length = 0; length < token.length; length += 1)
       expect(tokens.read(token.slice(0, length))).toBeNull();
@@ -106,7 +106,7 @@ describe("a refresh token", () => {
     for (const spelling of spellings) expect([spelling, tokens.read(spelling)]).toEqual([spelling, null]);
   });
 
-  it("is null when its authentication belongs to another session or rotation", () => {
+  it("line 19: is null when its authentication belongs to another session or rotation", () => {
     fc.assert(
       fc.property(rotation, rotation, (one, other) => {
         fc.pre(one.sessionId !== other.sessionId || one.counter !== other.counter);
@@ -120,7 +120,7 @@ describe("a refresh token", () => {
     );
   });
 
-  it("is null for random text and random bytes", () => {
+  it("line 19: is null for random text and random bytes", () => {
     fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => expect(tokens.read(text)).toBeNull()));
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 52, maxLength: 52 }), (bytes) => {
@@ -129,7 +129,7 @@ describe("a refresh token", () => {
     );
   });
 
-  it("is null under another secret", () => {
+  it("line 20: is null under another secret", () => {
     const elsewhere = createRefreshTokens("the secret of another mesh");
     fc.assert(fc.property(rotation, (each) => expect(elsewhere.read(tokens.write(each))).toBeNull()));
   });

@@ -1,14 +1,14 @@
 import { v7 as uuidv7 } from "uuid";
+import type { Caller } from "../../lib/action.ts";
 import { isProblem, notFound, problem } from "../../lib/errors.ts";
-import type { Identity } from "../../lib/passport.ts";
 import type { AccessTokens } from "./access-tokens.logic.ts";
 import { toUserView } from "./accounts.logic.ts";
 import type { Audit, Client } from "./audit.logic.ts";
-import type { Session, SignedIn } from "./auth.schema.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import type { RecoveryLogic } from "./recovery.logic.ts";
 import { createRefreshTokens, judgeRefresh } from "./refresh-tokens.logic.ts";
 import type { SessionRepository, SessionRow } from "./sessions.repository.ts";
+import type { Session, SignedIn } from "./sessions.schema.ts";
 import type { Throttle } from "./throttle.logic.ts";
 import type { UserRepository, UserRow } from "./users.repository.ts";
 
@@ -145,33 +145,34 @@ export function createSessionLogic(options: SessionOptions) {
     },
 
     /** Ends the session of this access token; an API token has none, and ends by being deleted. */
-    async logout({ userId, sessionId }: Identity): Promise<null> {
+    async logout({ userId, sessionId, from: client }: Caller): Promise<null> {
       if (sessionId === null)
         throw problem("forbidden", "An API token has no session to end: delete the token.");
       await sessions.end(userId, sessionId, new Date(clock()));
-      await audit({ event: "logout", result: "success", userId, sessionId });
+      await audit({ event: "logout", result: "success", userId, sessionId, client });
       return null;
     },
 
-    async list({ userId, sessionId }: Identity): Promise<{ items: Session[] }> {
+    async list({ userId, sessionId }: Caller): Promise<{ items: Session[] }> {
       const alive = await sessions.list(userId, new Date(clock() - refreshTtl * 1000));
       return { items: alive.map((session) => toSessionView(session, sessionId)) };
     },
 
     /** @throws not_found, also for another person's session */
-    async end({ userId }: Identity, id: string): Promise<null> {
+    async end({ userId, from: client }: Caller, id: string): Promise<null> {
       if (!(await sessions.end(userId, id, new Date(clock())))) throw notFound("session");
-      await audit({ event: "session_end", result: "success", userId, sessionId: id });
+      await audit({ event: "session_end", result: "success", userId, sessionId: id, client });
       return null;
     },
 
-    async endOthers({ userId, sessionId }: Identity): Promise<null> {
+    async endOthers({ userId, sessionId, from: client }: Caller): Promise<null> {
       await sessions.endAll(userId, new Date(clock()), sessionId);
       await audit({
         event: "session_end",
         result: "success",
         userId,
         sessionId,
+        client,
         detail: { which: "all others" },
       });
       return null;

@@ -122,6 +122,48 @@ describe("guessing one account's password from one network", () => {
   });
 });
 
+describe("asking for links to a new password", () => {
+  const ask = (email: string, address: string, by = one) =>
+    by.link({ email, client: { address } }).then(() => true);
+
+  it("is answered so many times for one account, one network, and one account from one network", async () => {
+    const [email, address] = [newEmail(), newAddress()];
+    const { linkPair, linkAccount, linkNetwork } = budgets;
+    const each = (index: number) => (index % 2 ? one : other);
+    const fromOne = await times(50, (index) => ask(email, address, each(index)));
+    expect(answered(fromOne)).toBe(linkPair.burst);
+    const fromMany = await times(50, (index) => ask(email, newAddress(), each(index)));
+    expect(answered(fromMany)).toBe(linkAccount.burst - linkPair.burst);
+    const forMany = await times(50, (index) => ask(newEmail(), address, each(index)));
+    expect(answered(forMany)).toBe(linkNetwork.burst - linkPair.burst);
+  });
+
+  it("is never refused for more than a minute where nobody asked before", async () => {
+    const email = newEmail();
+    await times(200, () => ask(email, newAddress()));
+    expect(await tryIt(ask(email, newAddress()))).toBe(60);
+    now += MINUTE;
+    expect(await tryIt(ask(email, newAddress()))).toBe(true);
+  });
+
+  it("takes nothing from signing in, and signing in nothing from it", async () => {
+    const [email, address] = [newEmail(), newAddress()];
+    await times(50, () => ask(email, address));
+    expect(answered(await times(50, () => signIn(email, address)))).toBe(budgets.pair.burst);
+    const [another, place] = [newEmail(), newAddress()];
+    await times(50, () => signIn(another, place));
+    expect(answered(await times(50, () => ask(another, place)))).toBe(budgets.linkPair.burst);
+  });
+
+  it("is written down when it is refused", async () => {
+    const client = { address: newAddress() };
+    await times(budgets.linkPair.burst + 1, () => ask("same@example.test", client.address));
+    expect(audited).toEqual([
+      { event: "throttle", result: "failure", client, detail: { of: "password reset" } },
+    ]);
+  });
+});
+
 describe("an attempt", () => {
   it("with the right password costs nothing", async () => {
     const [email, address] = [newEmail(), newAddress()];

@@ -25,9 +25,17 @@ export const budgets = {
   familiarNetwork: { burst: 60, everyMs: MINUTE_MS / 3 },
   /** The password of an account that is signed in, to change it or to delete the account. */
   password: { burst: 10, everyMs: MINUTE_MS },
+  /** Links to a new password for one account, asked for from one network. */
+  linkPair: { burst: 5, everyMs: 5 * MINUTE_MS },
+  /** The same from all networks together. */
+  linkAccount: { burst: 20, everyMs: MINUTE_MS },
+  /** Links for all accounts, asked for from one network. */
+  linkNetwork: { burst: 20, everyMs: MINUTE_MS },
 } as const satisfies Record<string, Budget>;
 
 const FAMILIAR_FOR_MS = 90 * 86_400_000;
+
+const tooMany = (detail: string, retryAfter: number) => problem("too_many_attempts", detail, { retryAfter });
 
 interface ThrottleOptions {
   throttles: ThrottleRepository;
@@ -44,7 +52,9 @@ export interface Throttle {
   /** @throws too_many_attempts, alike whether there is such an account */
   signIn: Attempt<{ email: string; userId: string | undefined; client: Client }>;
   /** @throws too_many_attempts */
-  password: Attempt<{ userId: string; sessionId: string | null }>;
+  password: Attempt<{ userId: string; sessionId: string | null; client?: Client | undefined }>;
+  /** Counts a request for a link to a new password. @throws too_many_attempts, alike whether there is such an account */
+  link(who: { email: string; client: Client }): Promise<void>;
   /** Removes budgets that are whole again. */
   sweep(): Promise<void>;
 }
@@ -53,11 +63,12 @@ export interface Throttle {
 export const unthrottled: Throttle = {
   signIn: (_who, compare) => compare(),
   password: (_who, compare) => compare(),
+  link: async () => {},
   sweep: async () => {},
 };
 
 /**
- * Slows down who guesses passwords. Budgets lie in the database, so that replicas share them; they are charged before
+ * Slows down who guesses passwords, or asks for links to new ones. Budgets lie in the database, so that replicas share them; they are charged before
  * anything is compared, so that attempts at once can't exceed them, and never lock: they refill steadily.
  */
 export function createThrottle({ throttles, audit, secret, clock }: ThrottleOptions): Throttle {
@@ -92,7 +103,7 @@ export function createThrottle({ throttles, audit, secret, clock }: ThrottleOpti
     const retryAfter = await spend(charges);
     if (retryAfter > 0) {
       await refused();
-      throw problem("too_many_attempts", "Too many wrong attempts. Please wait.", { retryAfter });
+      throw tooMany("Too many wrong attempts. Please wait.", retryAfter);
     }
     let wrong = false;
     try {
@@ -129,10 +140,30 @@ export function createThrottle({ throttles, audit, secret, clock }: ThrottleOpti
       return matches;
     },
 
-    password: ({ userId, sessionId }, compare) =>
+    password: ({ userId, sessionId, client }, compare) =>
       attempt([charge(keyOf("password", userId), budgets.password)], compare, () =>
-        audit({ event: "throttle", result: "failure", userId, sessionId, detail: { of: "password" } }),
+        audit({
+          event: "throttle",
+          result: "failure",
+          userId,
+          sessionId,
+          client,
+          detail: { of: "password" },
+        }),
       ),
+
+    // Whose address it is, and where they have signed in from, is not looked up: nobody could tell by it.
+    async link({ email, client }) {
+      const network = networkOf(client.address ?? "");
+      const retryAfter = await spend([
+        charge(keyOf("link pair", email, network), budgets.linkPair),
+        charge(keyOf("link account", email), budgets.linkAccount),
+        charge(keyOf("link network", network), budgets.linkNetwork),
+      ]);
+      if (retryAfter === 0) return;
+      await audit({ event: "throttle", result: "failure", client, detail: { of: "password reset" } });
+      throw tooMany("Too many requests for a link to a new password. Please wait.", retryAfter);
+    },
 
     sweep: () => throttles.sweep(new Date(clock()), new Date(clock() - FAMILIAR_FOR_MS)),
   };

@@ -62,7 +62,7 @@ describe("users", () => {
     expect(await users.findByEmail(user.email)).toEqual(user);
   });
 
-  it("of one address inserted twenty times at once are one", async () => {
+  it("line 6: of one address inserted twenty times at once are one", async () => {
     const email = `${uuidv7()}@example.test`;
     const attempts = Array.from({ length: 20 }, () => buildUser({ email }));
     const inserted = await Promise.all(attempts.map((attempt) => users.insert(attempt)));
@@ -150,7 +150,7 @@ describe("a session", () => {
     expect(seen).toEqual(Array.from({ length: 20 }, (_, index) => index));
   });
 
-  it("that refreshes and ends at once is dead in the end", async () => {
+  it("line 18: that refreshes and ends at once is dead in the end", async () => {
     const { id, userId } = await buildSession();
     await Promise.all([
       sessions.change(id, ({ refreshCounter }) => ({ refreshCounter: refreshCounter + 1 })),

@@ -32,7 +32,7 @@ export const createAnswerQueries = (run: Run) => ({
     at: Date,
   ): Promise<void> {
     await run(
-      `INSERT INTO tasks.answers (user_id, key, request, answer, created_at) VALUES ($1, $2, $3, $4::jsonb, $5)
+      `INSERT INTO tasks.answers (user_id, key, request, answer, created_at) VALUES ($1, $2, $3, $4::json, $5)
        ON CONFLICT (user_id, key)
          DO UPDATE SET request = excluded.request, answer = excluded.answer, created_at = excluded.created_at`,
       [userId, key, request, JSON.stringify(answer), at],

@@ -1,5 +1,5 @@
 import { notFound, problem } from "../../lib/errors.ts";
-import type { ChangeRow } from "./changes.repository.ts";
+import type { ChangeRow, LogPage } from "./changes.repository.ts";
 import { type Change, type Changes, type History, type Since, SNAPSHOT } from "./changes.schema.ts";
 import type { Task } from "./task.schema.ts";
 import { toTaskView } from "./task-view.logic.ts";
@@ -32,12 +32,18 @@ export function createChangeLogic({ tasks }: { tasks: ChangeLog }) {
     };
   }
 
-  async function after(userId: string, since: number, limit: number): Promise<Changes> {
-    const { head, compactedTo, changes } = await tasks.changesAfter(userId, since, limit + 1);
+  /** @throws since_expired */
+  async function readAfter(userId: string, since: number, limit: number): Promise<LogPage> {
+    const read = await tasks.changesAfter(userId, since, limit);
     // Who has read nothing misses nothing of what compaction removed. A number from the future is of another database.
-    if ((since > 0 && since < compactedTo) || since > head) {
+    if ((since > 0 && since < read.compactedTo) || since > read.head) {
       throw problem("since_expired", "Changes since then are not kept: start again without `since`.");
     }
+    return read;
+  }
+
+  async function after(userId: string, since: number, limit: number): Promise<Changes> {
+    const { changes } = await readAfter(userId, since, limit + 1);
     const page = changes.slice(0, limit);
     return {
       changes: page.map((change) => toChange(userId, change)),
@@ -56,6 +62,12 @@ export function createChangeLogic({ tasks }: { tasks: ChangeLog }) {
       const [, upTo, taskId] = SNAPSHOT.exec(String(since)) ?? [];
       if (taskId !== undefined) return snapshot(userId, { upTo: Number(upTo), after: taskId }, limit);
       return after(userId, Number(since), limit);
+    },
+
+    /** After that change, or after what there is now. @throws since_expired */
+    async follow({ userId }: { userId: string }, { since }: { since?: number }): Promise<{ seq: number }> {
+      const { head } = await readAfter(userId, since ?? 0, 0);
+      return { seq: since ?? head };
     },
 
     /** @throws not_found, also for a task that was erased */

@@ -92,6 +92,31 @@ export const changeActions = {
     }).meta({ title: "Changes" }),
     errors: ["since_expired"],
   },
+  follow: {
+    summary: "Follow what changes, as it happens",
+    scope: "tasks:read",
+    description:
+      "Server-Sent Events. `id` is the `seq` of a change, `event` is `task.created`, `task.updated`, `task.deleted` or " +
+      "`task.restored`, and `data` a `Change` as in `GET /changes`, on one line. The stream begins now; with `since` or " +
+      "`Last-Event-ID`, right after that change, without a gap and without a repetition. A comment comes every 15 seconds. " +
+      "The stream ends with the session or the API token that opened it, and when the access token expires: refresh it " +
+      "and come back with the last `id`. Up to 20 streams for a person at a time.",
+    params: Joi.object<{ since?: number }, true>({
+      since: Joi.number()
+        .integer()
+        .min(0)
+        .max(Number.MAX_SAFE_INTEGER)
+        .description(
+          "The last change that you have: a `seq`, or a `nextSince`; 0 for everything that is kept",
+        )
+        .example(811),
+    }),
+    /** After which change the stream begins. */
+    result: Joi.object<{ seq: number }, true>({ seq: Joi.number().integer().min(0).required() }),
+    /** `data` of each event. */
+    event: change,
+    errors: ["since_expired"],
+  },
   history: {
     summary: "Read every version of a task",
     scope: "tasks:read",

@@ -1,9 +1,24 @@
 import Joi from "joi";
-import { DATE_OR_INSTANT, dateOrInstant, text, uuid } from "../../lib/schema.ts";
+import { commaList, DATE_OR_INSTANT, dateOrInstant, text, uuid } from "../../lib/schema.ts";
 
 export const STATUSES = ["open", "in_progress", "done", "cancelled"] as const;
 /** In the order they sort. */
 export const PRIORITIES = ["none", "low", "medium", "high", "urgent"] as const;
+
+const TASK_FIELDS = [
+  "id",
+  "userId",
+  "title",
+  "description",
+  "status",
+  "priority",
+  "due",
+  "tags",
+  "completedAt",
+  "version",
+  "createdAt",
+  "updatedAt",
+] as const;
 
 export type Status = (typeof STATUSES)[number];
 export type Priority = (typeof PRIORITIES)[number];
@@ -24,6 +39,10 @@ export interface Task {
   updatedAt: string;
 }
 
+export type TaskField = (typeof TASK_FIELDS)[number];
+/** A task, or the fields of it that were asked for. */
+export type SparseTask = Pick<Task, "id" | "version"> & Partial<Task>;
+
 export interface NewTask {
   title: string;
   description: string;
@@ -41,7 +60,7 @@ const MAX_TAGS = 20;
 const MAX_TAG = 50;
 
 /** Characters as people count them, near enough: code points, where Joi counts UTF-16 units. */
-const characters = (max: number): Joi.StringSchema =>
+export const characters = (max: number): Joi.StringSchema =>
   text().custom((value: string, helpers) =>
     value.length > max && [...value].length > max ? helpers.error("string.max", { limit: max }) : value,
   );
@@ -93,6 +112,22 @@ const shape: Joi.StrictSchemaMap<Task> = {
 };
 
 export const taskSchema = Joi.object<Task, true>(shape).meta({ title: "Task" });
+
+/** The same without what was not asked for. */
+export const sparseTask = Joi.alternatives<SparseTask>(
+  taskSchema,
+  Joi.object<SparseTask>(shape)
+    .fork(
+      TASK_FIELDS.filter((name) => name !== "id" && name !== "version"),
+      (field) => field.optional(),
+    )
+    .description("What `fields` asked for, the id and the version")
+    .meta({ title: "SparseTask" }),
+);
+
+export const sparseFields = commaList(Joi.string().valid(...TASK_FIELDS))
+  .description("Only these fields of a task; its `id` and `version` are always among them")
+  .example("title,due");
 
 /** A task of which more is said. */
 export const taskSchemaWith = <T extends Task>(

@@ -1,14 +1,15 @@
 import { notFound, problem } from "../../lib/errors.ts";
 import type { Cursors, Position } from "./cursors.logic.ts";
-import { type DueCondition, readDueFilter, readRange, startOfDay } from "./due.logic.ts";
-import { PRIORITIES, type Task } from "./task.schema.ts";
+import { startOfDay } from "./due.logic.ts";
+import { explainFilter, readFilter } from "./filters.logic.ts";
+import type { ListParams, SortField, SortKey, TaskPage } from "./list.schema.ts";
+import type { SparseTask, Task, TaskField } from "./task.schema.ts";
 import { toTaskView } from "./task-view.logic.ts";
-import type { TaskQueries, TaskRow } from "./tasks.repository.ts";
-import type { ListParams, SortField, SortKey, TaskPage } from "./tasks.schema.ts";
+import type { ListedRow, SortOrder, TaskQueries, TaskRow } from "./tasks.repository.ts";
 import type { Caller } from "./writes.logic.ts";
 
 interface TaskLogicOptions {
-  tasks: Pick<TaskQueries, "find" | "list" | "datesOutside" | "moveDates">;
+  tasks: Pick<TaskQueries, "find" | "list" | "count" | "searchWords" | "datesOutside" | "moveDates">;
   cursors: () => Cursors;
   clock: () => number;
 }
@@ -29,48 +30,51 @@ export function createTaskLogic({ tasks, cursors, clock }: TaskLogicOptions) {
   }
 
   return {
-    get: async ({ userId }: Caller, id: string): Promise<Task> => found(await tasks.find(userId, id)),
+    settleDates,
 
-    /** @throws invalid_cursor */
-    async list(caller: Caller, params: ListParams): Promise<TaskPage> {
-      const { cursor, limit, ...listed } = params;
-      const order = params.sort.map(toOrder);
-      const name = JSON.stringify([caller.userId, Object.entries(listed).sort()]);
+    get: async ({ userId }: Caller, id: string, fields?: TaskField[]): Promise<SparseTask> =>
+      sparse(found(await tasks.find(userId, id)), fields),
+
+    /** @throws invalid_cursor, validation_failed */
+    async list(caller: Caller, params: ListParams): Promise<TaskPage<SparseTask>> {
+      const { cursor, limit, fields, count, explain, sort, ...filtered } = params;
+      const { userId, timeZone } = caller;
+      const now = new Date(clock());
+      const filter = readFilter(params, now, timeZone);
+      const order = orderOf(params);
+      const name = JSON.stringify([userId, Object.entries(filtered).sort(), order]);
       const after = cursor === undefined ? null : cursors().read(cursor, name);
       if (cursor !== undefined && after === null) {
         throw problem("invalid_cursor", "The cursor was not made for this filter and sort.");
       }
-      const due = dueConditions(params, new Date(clock()), caller.timeZone);
-      if (due.length > 0 || order.some(({ field }) => field === "due")) await settleDates(caller);
+      if (filter.due.length > 0 || order.some(({ field }) => field === "due")) await settleDates(caller);
 
-      const { status, priority, tag } = params;
       // One more than asked for shows whether there is a next page.
-      const rows = await tasks.list(caller.userId, {
-        ...(status ? { status } : {}),
-        ...(priority ? { priority: priority.map((name) => PRIORITIES.indexOf(name)) } : {}),
-        ...(tag ? { tag } : {}),
-        due,
-        created: readRange(params.createdFrom, params.createdTo, caller.timeZone),
-        updated: readRange(params.updatedFrom, params.updatedTo, caller.timeZone),
-        completed: readRange(params.completedFrom, params.completedTo, caller.timeZone),
-        order,
-        after,
-        limit: limit + 1,
-      });
+      const [rows, total, words] = await Promise.all([
+        tasks.list(userId, { ...filter, order, after, limit: limit + 1 }),
+        count ? tasks.count(userId, filter) : undefined,
+        explain && filter.q !== undefined ? tasks.searchWords(filter.q) : undefined,
+      ]);
       const page = rows.slice(0, limit);
       const last = page.at(-1);
-      const nextCursor = rows.length > limit && last ? cursors().write(positionOf(last, order), name) : null;
-      return { items: page.map(toTaskView), nextCursor };
+      return {
+        items: page.map((row) => sparse(toTaskView(row), fields)),
+        nextCursor: rows.length > limit && last ? cursors().write(positionOf(last, order), name) : null,
+        ...(total === undefined ? {} : { total }),
+        ...(explain
+          ? {
+              explain: {
+                timeZone,
+                now: now.toISOString(),
+                filter: explainFilter(params, filter, now, timeZone),
+                sort: [...order, { ...order.at(-1), field: "id" }].map(explainOrder),
+                ...(words ? { search: { words } } : {}),
+              },
+            }
+          : {}),
+      };
     },
   };
-}
-
-function dueConditions({ due, dueFrom, dueTo }: ListParams, now: Date, timeZone: string): DueCondition[] {
-  const conditions: DueCondition[] = [];
-  if (due !== undefined) conditions.push(readDueFilter(due, now, timeZone));
-  if (dueFrom !== undefined || dueTo !== undefined)
-    conditions.push({ range: readRange(dueFrom, dueTo, timeZone) });
-  return conditions;
 }
 
 const FIELDS: Record<SortKey, SortField> = {
@@ -86,10 +90,31 @@ const FIELDS: Record<SortKey, SortField> = {
   "-title": "title",
 };
 
-const toOrder = (key: SortKey) => ({ field: FIELDS[key], descending: key.startsWith("-") });
+const toOrder = (key: SortKey): SortOrder => ({ field: FIELDS[key], descending: key.startsWith("-") });
+const NEWEST_FIRST: SortOrder = { field: "createdAt", descending: true };
+const BEST_FIRST: SortOrder = { field: "relevance", descending: true };
 
-const positionOf = (row: TaskRow, order: { field: SortField }[]): Position => {
-  const values = { ...row, createdAt: row.createdAt.toISOString(), updatedAt: row.updatedAt.toISOString() };
+const orderOf = ({ sort, q }: ListParams): SortOrder[] =>
+  sort?.map(toOrder) ?? (q === undefined ? [NEWEST_FIRST] : [BEST_FIRST, NEWEST_FIRST]);
+
+const explainOrder = ({ field, descending = false }: { field: string; descending?: boolean }): string =>
+  `${descending ? "-" : ""}${field}`;
+
+/** A task without the fields that nobody asked for. */
+function sparse(task: Task, fields?: TaskField[]): SparseTask {
+  if (!fields) return task;
+  const asked = new Set<string>(fields);
+  const { id, version } = task;
+  return { id, version, ...Object.fromEntries(Object.entries(task).filter(([name]) => asked.has(name))) };
+}
+
+const positionOf = (row: ListedRow, order: SortOrder[]): Position => {
+  const values = {
+    ...row,
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+    relevance: row.relevance ?? null,
+  };
   const due = row.dueAt?.toISOString() ?? null;
   return [...order.map(({ field }) => (field === "due" ? due : values[field])), row.id];
 };

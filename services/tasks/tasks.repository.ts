@@ -9,10 +9,14 @@ import {
 import { type Run, runOn, selectList } from "../../mixins/database.ts";
 import { createAnswerQueries } from "./answers.repository.ts";
 import { createChangeQueries } from "./changes.repository.ts";
+import type { TaskFilter } from "./filters.logic.ts";
 import { defineTask, type TaskContent, type TaskRow } from "./models/task.model.ts";
-import { type ListQuery, listSql } from "./tasks.sql.ts";
+import { countSql, type ListQuery, listSql, type SortOrder } from "./tasks.sql.ts";
 
-export type { TaskContent, TaskRow };
+export type { ListQuery, SortOrder, TaskContent, TaskRow };
+
+/** With its relevance, 1 to 6, where the list is ordered by it. */
+export type ListedRow = TaskRow & { relevance?: number };
 
 /** What a write may set. When it became done follows from the status, unless it is said; the version follows from all. */
 export type RowPatch = Partial<TaskContent & Pick<TaskRow, "deletedAt">>;
@@ -81,7 +85,7 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
       return found ?? null;
     },
 
-    list(userId: string, query: ListQuery): Promise<TaskRow[]> {
+    list(userId: string, query: ListQuery): Promise<ListedRow[]> {
       const { sql, bind } = listSql(columns, userId, query);
       return run(sql, bind);
     },
@@ -98,6 +102,21 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
           ORDER BY deleted_at DESC, id DESC LIMIT $4`,
         [userId, after?.deletedAt ?? null, after?.id ?? null, limit],
       );
+    },
+
+    async count(userId: string, filter: TaskFilter): Promise<number> {
+      const { sql, bind } = countSql(userId, filter);
+      const [row] = await run<{ total: number }>(sql, bind);
+      return row?.total ?? 0;
+    },
+
+    /** The words that a search reads in a text. */
+    async searchWords(q: string): Promise<string[]> {
+      const found = await run<{ word: string }>(
+        "SELECT word FROM tasks.search_words(tasks.search_fold($1, 4000)) AS word",
+        [q],
+      );
+      return [...new Set(found.map(({ word }) => word))];
     },
 
     /**

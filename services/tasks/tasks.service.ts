@@ -11,6 +11,8 @@ import { createChangeLogic } from "./changes.logic.ts";
 import { type Cursors, createCursors } from "./cursors.logic.ts";
 import { createHousekeeping } from "./housekeeping.logic.ts";
 import { createIdempotency, type Request } from "./idempotency.logic.ts";
+import { createStatsLogic } from "./stats.logic.ts";
+import { createStatsRepository } from "./stats.repository.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository } from "./tasks.repository.ts";
 import { taskActions } from "./tasks.schema.ts";
@@ -33,6 +35,11 @@ function announce({ event, ...told }: Announcement): void {
 }
 
 const tasks = createTaskLogic({ tasks: repository, cursors: () => cursors, clock });
+const stats = createStatsLogic({
+  stats: createStatsRepository(database),
+  settleDates: tasks.settleDates,
+  clock,
+});
 const log = createChangeLogic({ tasks: repository });
 const trash = createTrashLogic({ tasks: repository, cursors: () => cursors, announce });
 const idempotency = createIdempotency({ tasks: repository, announce, clock });
@@ -76,12 +83,14 @@ const tasksService: ServiceSchema = {
   actions: {
     create: write(taskActions.create, (writes, task, caller) => writes.create(caller, task)),
     list: action(taskActions.list, (params, caller) => tasks.list(caller, params)),
-    get: action(taskActions.get, ({ id }, caller) => tasks.get(caller, id)),
+    get: action(taskActions.get, ({ id, fields }, caller) => tasks.get(caller, id, fields)),
     update: write(taskActions.update, (writes, params, caller) => writes.update(caller, params)),
     delete: write(taskActions.delete, (writes, params, caller) => writes.delete(caller, params)),
     bulk: action({ ...taskActions.bulk, params: bulkEnvelope }, (params, caller, ctx) =>
       bulk.bulk(caller, params, requestOf(ctx, params, caller)),
     ),
+
+    stats: action(taskActions.stats, (_, caller) => stats.read(caller)),
 
     listTrash: action(taskActions.listTrash, (params, caller) => trash.list(caller, params)),
     restore: write(taskActions.restore, (writes, params, caller) => writes.restore(caller, params)),
@@ -93,6 +102,7 @@ const tasksService: ServiceSchema = {
     history: action(taskActions.history, (params, caller) => log.history(caller, params)),
     revert: write(taskActions.revert, (writes, params, caller) => writes.revert(caller, params)),
     changes: action(taskActions.changes, (params, caller) => log.changes(caller, params)),
+    follow: action(taskActions.follow, (params, caller) => log.follow(caller, params)),
 
     eraseAll: action(taskActions.eraseAll, (_, caller) => housekeeping.eraseAll(caller)),
 

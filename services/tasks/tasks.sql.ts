@@ -1,21 +1,17 @@
 import type { Position } from "./cursors.logic.ts";
 import type { DueCondition, Range } from "./due.logic.ts";
+import type { TaskFilter } from "./filters.logic.ts";
+import type { SortField } from "./list.schema.ts";
+import { foundSql } from "./search.sql.ts";
 import type { Status } from "./task.schema.ts";
-import type { SortField } from "./tasks.schema.ts";
 
 export interface SortOrder {
-  field: SortField;
+  /** `relevance` needs a `q` in the filter. */
+  field: SortField | "relevance";
   descending: boolean;
 }
 
-export interface ListQuery {
-  status?: Status[];
-  priority?: number[];
-  tag?: string[];
-  due: DueCondition[];
-  created: Range;
-  updated: Range;
-  completed: Range;
+export interface ListQuery extends TaskFilter {
   order: SortOrder[];
   /** Where the page before ended: one value for each of `order`, then the id. */
   after: Position | null;
@@ -31,10 +27,21 @@ interface SortColumn {
 
 const TITLE = (value: string): string => `lower(${value} COLLATE "und-x-icu") COLLATE "C"`;
 
-/** A total order: null due times are the greatest or the least, so that they come last in both directions. */
+/** The tasks that a person has, and that are not in the trash: the beginning of every WHERE that reads them. */
+export const ownedBy = (userId: string): string => `user_id = ${userId} AND deleted_at IS NULL`;
+
+/** No due time is the latest or the earliest there is, so that it comes last in both directions. */
+const NEVER = { ascending: "'infinity'", descending: "'-infinity'" };
+type Direction = keyof typeof NEVER;
+
+/** As in the indexes tasks_due_asc and tasks_due_desc. */
+const DUE = (direction: Direction): string => `coalesce(due_at, ${NEVER[direction]})`;
+
+/** A total order. */
 function sortColumn({ field, descending }: SortOrder): SortColumn {
-  const last = descending ? "'-infinity'" : "'infinity'";
   switch (field) {
+    case "relevance":
+      return { expression: "relevance", of: (bind) => `${bind}::int`, descending };
     case "createdAt":
       return { expression: "created_at", of: (bind) => `${bind}::timestamptz`, descending };
     case "updatedAt":
@@ -43,59 +50,106 @@ function sortColumn({ field, descending }: SortOrder): SortColumn {
       return { expression: "priority", of: (bind) => `${bind}::smallint`, descending };
     case "title":
       return { expression: TITLE("title"), of: (bind) => TITLE(`${bind}::text`), descending };
-    case "due":
+    case "due": {
+      const direction = descending ? "descending" : "ascending";
       return {
-        expression: `coalesce(due_at, ${last})`,
-        of: (bind) => `coalesce(${bind}::timestamptz, ${last})`,
+        expression: DUE(direction),
+        of: (bind) => `coalesce(${bind}::timestamptz, ${NEVER[direction]})`,
         descending,
       };
+    }
   }
 }
 
-/** The statement for one page of a person's list. Values only ever travel as binds. */
-export function listSql(columns: string, userId: string, query: ListQuery): { sql: string; bind: unknown[] } {
-  const bind: unknown[] = [];
-  const put = (value: unknown): string => `$${bind.push(value)}`;
+type Put = (value: unknown) => string;
+
+interface Statement {
+  sql: string;
+  bind: unknown[];
+}
+
+interface Reading {
+  /** Of the index on due times that the order can use too. */
+  direction: Direction;
+  /** Whether what is found by a text has its relevance. */
+  ranked: boolean;
+}
+
+/** What a filter puts before SELECT, after FROM and after WHERE. */
+function filterSql(userId: string, filter: TaskFilter, put: Put, { direction, ranked }: Reading) {
+  const owner = put(userId);
+  const found = filter.q === undefined ? undefined : foundSql(owner, put(filter.q), { ranked });
 
   const range = (column: string, { from, to }: Range): string[] => [
     ...(from ? [`${column} >= ${put(from)}`] : []),
     ...(to ? [`${column} < ${put(to)}`] : []),
   ];
-
-  const due = ({ present, range: within, overdue }: DueCondition): string[] => [
-    ...(present === undefined ? [] : [`due_at IS ${present ? "NOT NULL" : "NULL"}`]),
-    ...(within ? range("due_at", within) : []),
+  const due = DUE(direction);
+  const isDue = `${due} ${direction === "ascending" ? "<" : ">"} ${NEVER[direction]}`;
+  const dueSql = ({ present, range: within, overdue }: DueCondition): string[] => [
+    ...(present === undefined ? [] : [present ? isDue : `${due} = ${NEVER[direction]}`]),
+    ...(within ? [isDue, ...range(due, within)] : []),
     ...(overdue
       ? [
-          `due_at < ${put(overdue.now)} AND (due_on IS NULL OR due_at < ${put(overdue.today)})`,
+          isDue,
+          `${due} < ${put(overdue.now)} AND (due_on IS NULL OR due_at < ${put(overdue.today)})`,
           "status IN ('open', 'in_progress')",
         ]
       : []),
   ];
+  // Only of one status does PostgreSQL know that tasks_status has them in the order of the list.
+  const isStatus = (statuses: Status[]): string =>
+    statuses.length === 1 ? `status = ${put(statuses[0])}` : `status = ANY(${put(statuses)}::text[])`;
+  const where = [
+    ownedBy(owner),
+    ...(filter.status ? [isStatus(filter.status)] : []),
+    ...(filter.priority ? [`priority = ANY(${put(filter.priority)}::smallint[])`] : []),
+    ...(filter.tag ? [`tags && ${put(filter.tag)}::text[]`] : []),
+    ...filter.due.flatMap(dueSql),
+    ...range("created_at", filter.created),
+    ...range("updated_at", filter.updated),
+    ...range("completed_at", filter.completed),
+  ];
+  return { with: found ?? "", from: `tasks.tasks${found ? " JOIN found USING (id)" : ""}`, where };
+}
 
+/**
+ * The statement for one page of a person's list; each row has its `relevance` where that is in the order. Values only
+ * ever travel as binds.
+ */
+export function listSql(columns: string, userId: string, query: ListQuery): Statement {
+  const bind: unknown[] = [];
+  const put: Put = (value) => `$${bind.push(value)}`;
+
+  const latestFirst = query.order.some(({ field, descending }) => field === "due" && descending);
+  const ranked = query.order.some(({ field }) => field === "relevance");
+  const filter = filterSql(userId, query, put, {
+    direction: latestFirst ? "descending" : "ascending",
+    ranked,
+  });
   const order = query.order.map(sortColumn);
   const tieBreaker = { expression: "id", of: (value: string) => `${value}::uuid`, descending: false };
   const sort = [...order, { ...tieBreaker, descending: order.at(-1)?.descending ?? false }];
 
-  const where = [
-    `user_id = ${put(userId)}`,
-    "deleted_at IS NULL",
-    ...(query.status ? [`status = ANY(${put(query.status)}::text[])`] : []),
-    ...(query.priority ? [`priority = ANY(${put(query.priority)}::smallint[])`] : []),
-    ...(query.tag ? [`tags && ${put(query.tag)}::text[]`] : []),
-    ...query.due.flatMap(due),
-    ...range("created_at", query.created),
-    ...range("updated_at", query.updated),
-    ...range("completed_at", query.completed),
-    ...(query.after ? [afterPosition(sort, query.after.map(put))] : []),
-  ];
+  const after = query.after ? [afterPosition(sort, query.after.map(put))] : [];
   const direction = ({ expression, descending }: SortColumn): string =>
     `${expression} ${descending ? "DESC" : "ASC"}`;
-  const sql = `SELECT ${columns} FROM tasks.tasks
-    WHERE ${where.join(" AND ")}
+  const sql = `${filter.with} SELECT ${columns}${ranked ? ", relevance" : ""} FROM ${filter.from}
+    WHERE ${[...filter.where, ...after].join(" AND ")}
     ORDER BY ${sort.map(direction).join(", ")}
     LIMIT ${put(query.limit)}`;
   return { sql, bind };
+}
+
+/** How many tasks there are on all pages of a list. */
+export function countSql(userId: string, filter: TaskFilter): Statement {
+  const bind: unknown[] = [];
+  const put: Put = (value) => `$${bind.push(value)}`;
+  const { from, where, ...rest } = filterSql(userId, filter, put, { direction: "ascending", ranked: false });
+  return {
+    sql: `${rest.with} SELECT count(*)::int AS total FROM ${from} WHERE ${where.join(" AND ")}`,
+    bind,
+  };
 }
 
 /** "Comes after this position": as a row comparison, which an index serves, where all keys go one way. */

@@ -51,31 +51,38 @@ export function buildRow(
 
 /** Every change that a person can make to one task, for one request. */
 export function createTaskWrites({ tasks, operation, announce, clock }: WriteOptions) {
-  /** The task as this very request left it when it came before. */
-  async function repeated(userId: string): Promise<TaskRow> {
+  /** The task as this very request left it, when it came before. */
+  async function repeated(userId: string): Promise<TaskRow | null> {
     const done = operation === null ? null : await tasks.repeated(userId, operation);
-    if (!done) throw notFound("task");
-    return { ...done, userId, id: done.taskId, updatedAt: done.at, deletedAt: null };
+    return done?.kept ? { ...done, userId, id: done.taskId, updatedAt: done.at, deletedAt: null } : null;
   }
 
   /** @throws not_found, precondition_failed */
   async function change(userId: string, write: Write, event: Announcement["event"]): Promise<TaskRow> {
     const written = await tasks.write(userId, [write], { now: new Date(clock()), operation });
-    if (!written) return repeated(userId);
-    const [row] = written;
-    if (!row) throw notFound("task");
-    if (!row.matches) throw preconditionFailed(row.version);
-    if (row.changed) announce({ userId, event, tasks: [{ id: row.id, version: row.version }] });
-    return row;
+    const [row] = written ?? [];
+    if (row?.matches) {
+      if (row.changed) announce({ userId, event, tasks: [{ id: row.id, version: row.version }] });
+      return row;
+    }
+    // What the request did the first time may be why it can't be done now.
+    const done = await repeated(userId);
+    if (done) return done;
+    throw row ? preconditionFailed(row.version) : notFound("task");
   }
 
   return {
     async create(caller: Caller, task: NewTask): Promise<Task> {
       const { userId } = caller;
       const row = buildRow(caller, task, new Date(clock()));
-      if (!(await tasks.insert([row], operation))) return toTaskView(await repeated(userId));
-      announce({ userId, event: "created", tasks: [{ id: row.id, version: row.version }] });
-      return toTaskView(row);
+      if (await tasks.insert([row], operation)) {
+        announce({ userId, event: "created", tasks: [{ id: row.id, version: row.version }] });
+        return toTaskView(row);
+      }
+      const done = await repeated(userId);
+      // Erased since.
+      if (!done) throw notFound("task");
+      return toTaskView(done);
     },
 
     /**

@@ -1,8 +1,13 @@
+import { randomBytes } from "node:crypto";
 import jwt from "jsonwebtoken";
-import type { SignedIn, User } from "../../services/auth/auth.schema.ts";
-import { buildEmail, buildPerson, httpFor, PASSWORD, signIn } from "../support/client.ts";
+import type { User } from "../../services/auth/accounts.schema.ts";
+import type { SignedIn } from "../../services/auth/sessions.schema.ts";
+import { buildEmail, buildPerson, httpFor, PASSWORD, type Person, signIn } from "../support/client.ts";
 import { query } from "../support/database.ts";
 import { systems } from "../support/systems.ts";
+
+/** Every printable character of ASCII but letters and blanks, and some of those. */
+const PRINTABLE_64 = Array.from({ length: 64 }, (_, index) => String.fromCharCode(33 + index)).join("");
 
 const CREDENTIAL = /correct horse|\$2[aby]\$/;
 
@@ -10,7 +15,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
   const anyone = httpFor(system);
 
   describe("registration", () => {
-    test("answers with the new user and where to read it", async () => {
+    test("line 4: answers with the new user, who is no administrator, and where to read it", async () => {
       const email = buildEmail();
       const { status, headers, body } = await anyone.post<User>("/auth/register", {
         email,
@@ -20,6 +25,8 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect(status).toBe(201);
       expect(headers.get("location")).toBe("/auth/me");
       expect(headers.get("cache-control")).toBe("no-store");
+      const stored = await query(system.databaseUrl, "SELECT role FROM auth.users WHERE email = $1", [email]);
+      expect(stored).toEqual([{ role: "user" }]);
       expect(body).toEqual({
         id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
         email,
@@ -39,7 +46,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect(JSON.stringify(row)).not.toContain(PASSWORD);
     });
 
-    test("treats addresses that differ in case, width or spaces as one", async () => {
+    test("line 5: treats addresses that differ in case, width or spaces as one", async () => {
       const email = buildEmail();
       await buildPerson(system, { email });
       const wide = email.replace("person", "ｐｅｒｓｏｎ");
@@ -49,7 +56,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       }
     });
 
-    test("lets one of twenty at once have an address", async () => {
+    test("line 6: lets one of twenty at once have an address", async () => {
       const email = buildEmail();
       const answers = await Promise.all(
         Array.from({ length: 20 }, () => anyone.post("/auth/register", { email, password: PASSWORD })),
@@ -64,25 +71,34 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
     });
 
     test.each([
-      ["seven characters", "1234567", 422],
-      ["seven characters of two UTF-16 units each", "😀".repeat(7), 422],
-      ["73 bytes", "a".repeat(73), 422],
-      ["37 characters of two bytes", "é".repeat(37), 422],
-      ["a NUL", "long enough\u0000", 422],
-      ["a lone surrogate", "long enough\ud800", 422],
-      ["a number", 123456789, 422],
-      ["eight characters", "q8#vTz1!", 201],
-      ["64 characters", "x".repeat(64), 201],
-      ["72 bytes", "é".repeat(36), 201],
-      ["spaces around it, which are part of it", "  spaced  ", 201],
-    ])("answers a password of %s", async (_, password, expected) => {
+      ["line 1", "seven characters", "1234567"],
+      ["line 1", "seven characters of two UTF-16 units each", "😀".repeat(7)],
+      ["line 2", "73 bytes", "a".repeat(73)],
+      ["line 2", "37 characters of two bytes", "é".repeat(37)],
+      ["line 2", "a NUL", "long enough\u0000"],
+      ["line 2", "a lone surrogate", "long enough\ud800"],
+      ["line 10", "a number", 123456789],
+    ])("%s: refuses a password of %s, and does not repeat it", async (_line, _what, password) => {
       const { status, body } = await anyone.post("/auth/register", { email: buildEmail(), password });
-      expect(status).toBe(expected);
-      if (expected === 422) {
-        expect(body).toMatchObject({ code: "validation_failed", errors: [{ pointer: "/password" }] });
-        expect(JSON.stringify(body)).not.toContain(String(password));
-      }
+      expect(status).toBe(422);
+      expect(body).toMatchObject({ code: "validation_failed", errors: [{ pointer: "/password" }] });
+      expect(JSON.stringify(body)).not.toContain(String(password));
     });
+
+    test.each([
+      ["line 1", "eight characters", "q8#vTz1!", "q8#vTz1"],
+      ["line 1", "64 characters", PRINTABLE_64, PRINTABLE_64.slice(0, 63)],
+      ["line 2", "72 bytes", "é".repeat(36), "é".repeat(35)],
+      ["line 3", "spaces around it, which are part of it", "  spaced  ", "spaced"],
+    ])(
+      "line %s: takes a password of %s, and it and nothing less signs in",
+      async (_line, _what, password, less) => {
+        const email = buildEmail();
+        expect((await anyone.post("/auth/register", { email, password })).status).toBe(201);
+        expect((await anyone.post("/auth/login", { email, password })).status).toBe(200);
+        expect((await anyone.post("/auth/login", { email, password: less })).status).toBe(401);
+      },
+    );
 
     test("names everything that is wrong at once, with a hint for what was misspelt", async () => {
       const { status, body } = await anyone.post("/auth/register", {
@@ -106,7 +122,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
     });
 
     test.each(["role", "id", "userId", "emailVerified", "__proto__"])(
-      "refuses %s, and nobody is made",
+      "line 4: refuses %s, and nobody is made",
       async (field) => {
         const email = buildEmail();
         const raw = `{"email":"${email}","password":"${PASSWORD}","${field}":"admin"}`;
@@ -120,14 +136,14 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
     );
 
     test.each(["no-at", "@x.com", "a@", "a b@x.com", "a@x..com", "", null, 1, ["a@x.com"], { $ne: "" }])(
-      "refuses %p as an address",
+      "line 5: refuses %p as an address",
       async (email) => {
         const { status } = await anyone.post("/auth/register", { email, password: PASSWORD });
         expect(status).toBe(422);
       },
     );
 
-    test("refuses an address of 100 kB", async () => {
+    test("line 5: refuses an address of 100 kB", async () => {
       const { status } = await anyone.post("/auth/register", {
         email: `${"a".repeat(100_000)}@x.com`,
         password: PASSWORD,
@@ -171,7 +187,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       );
     });
 
-    test("answers a wrong password, an unknown address and a disabled account alike", async () => {
+    test("line 8: answers a wrong password, an unknown address and a disabled account alike", async () => {
       const { email, user } = await buildPerson(system);
       const disabled = await buildPerson(system);
       await query(system.databaseUrl, "UPDATE auth.users SET disabled_at = now() WHERE id = $1", [
@@ -194,7 +210,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect(user.id).not.toBe(disabled.user.id);
     });
 
-    test("does not take a longer password that begins with the right 72 bytes", async () => {
+    test("line 2: does not take a longer password that begins with the right 72 bytes", async () => {
       const password = "x".repeat(72);
       const { email } = await buildPerson(system, { password });
       const { status } = await anyone.post("/auth/login", { email, password: `${password}y` });
@@ -202,7 +218,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
     });
 
     test.each([{ $ne: "" }, ["a@x.com"], 1, null, true])(
-      "refuses %p as an address or a password",
+      "line 10: refuses %p as an address or a password",
       async (value) => {
         expect((await anyone.post("/auth/login", { email: value, password: PASSWORD })).status).toBe(422);
         expect((await anyone.post("/auth/login", { email: buildEmail(), password: value })).status).toBe(422);
@@ -213,7 +229,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
   describe("staying signed in", () => {
     const refresh = (refreshToken: unknown) => anyone.post<SignedIn>("/auth/refresh", { refreshToken });
 
-    test("a refresh token works once and gives the next one", async () => {
+    test("line 17: a refresh token works once and gives the next one", async () => {
       const { tokens, user } = await buildPerson(system);
       const first = await refresh(tokens.refreshToken);
       expect(first.status).toBe(200);
@@ -223,13 +239,13 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect((await refresh(first.body.refreshToken)).status).toBe(200);
     });
 
-    test("the token before the current one gets the same successor, within ten seconds", async () => {
+    test("line 17: the token before the current one gets the same successor, within ten seconds", async () => {
       const { tokens } = await buildPerson(system);
       const [one, two] = [await refresh(tokens.refreshToken), await refresh(tokens.refreshToken)];
       expect(two.body.refreshToken).toBe(one.body.refreshToken);
     });
 
-    test("an older one ends the session, access token included", async () => {
+    test("line 17: an older one ends the session, access token included, and is written down", async () => {
       const { tokens, http } = await buildPerson(system);
       const second = await refresh(tokens.refreshToken);
       const third = await refresh(second.body.refreshToken);
@@ -237,9 +253,15 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect(reused).toMatchObject({ status: 401, body: { code: "invalid_refresh_token" } });
       expect((await refresh(third.body.refreshToken)).status).toBe(401);
       expect((await http.get("/auth/me")).status).toBe(401);
+      const events = await query(
+        system.databaseUrl,
+        "SELECT result FROM auth.audit_events WHERE event = 'refresh_reuse' AND session_id = $1",
+        [jwt.decode(tokens.accessToken, { json: true })?.sid],
+      );
+      expect(events).toEqual([{ result: "failure" }]);
     });
 
-    test("twenty refreshes of one token at once make one rotation and one successor", async () => {
+    test("line 18: twenty refreshes of one token at once make one rotation and one successor", async () => {
       const { tokens } = await buildPerson(system);
       const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(tokens.refreshToken)));
       expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
@@ -253,7 +275,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect(session).toEqual({ refresh_counter: 1 });
     });
 
-    test("a refresh against a logout at once ends dead", async () => {
+    test("line 18: a refresh against a logout at once ends dead", async () => {
       const { tokens, http } = await buildPerson(system);
       const [, refreshed] = await Promise.all([http.post("/auth/logout"), refresh(tokens.refreshToken)]);
       const latest = refreshed.status === 200 ? refreshed.body : tokens;
@@ -261,10 +283,29 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect((await httpFor(system, latest.accessToken).get("/auth/me")).status).toBe(401);
     });
 
-    test("what is no refresh token is answered alike", async () => {
-      const { tokens } = await buildPerson(system);
+    test("line 14, line 19: what is no refresh token, or no longer, is answered alike", async () => {
+      const [{ tokens }, another, idle, old] = await Promise.all([
+        buildPerson(system),
+        buildPerson(system),
+        buildPerson(system),
+        buildPerson(system),
+      ]);
+      const age = (person: Person, column: string, days: number) =>
+        query(
+          system.databaseUrl,
+          `UPDATE auth.sessions SET ${column} = now() - make_interval(days => $2) WHERE user_id = $1`,
+          [person.user.id, days],
+        );
+      await Promise.all([age(idle, "refreshed_at", 7), age(old, "created_at", 30)]);
+      const bytesOf = (token: string) => Buffer.from(token.slice(4), "base64url");
+      const [own, others] = [bytesOf(tokens.refreshToken), bytesOf(another.tokens.refreshToken)];
+      const spliced = Buffer.concat([own.subarray(0, 16), others.subarray(16)]);
       const wrong = [
         "x",
+        idle.tokens.refreshToken,
+        old.tokens.refreshToken,
+        `tmr_${spliced.toString("base64url")}`,
+        `tmr_${randomBytes(own.length).toString("base64url")}`,
         tokens.accessToken,
         tokens.refreshToken.slice(0, -2),
         `${tokens.refreshToken}x`,
@@ -283,7 +324,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect((await refresh(tokens.refreshToken)).status).toBe(401);
     });
 
-    test("nothing in the database is a token or a key", async () => {
+    test("line 20: nothing in the database is a token or a key", async () => {
       const { tokens } = await buildPerson(system);
       const rows = JSON.stringify([
         await query(system.databaseUrl, "SELECT * FROM auth.sessions"),
@@ -299,7 +340,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
   });
 
   describe("signing out", () => {
-    test("ends the session at once, and only this one", async () => {
+    test("line 15: ends the session at once, and only this one", async () => {
       const person = await buildPerson(system);
       const other = await signIn(system, person);
       expect((await person.http.post("/auth/logout")).status).toBe(204);
@@ -313,7 +354,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect((await httpFor(system, other.accessToken).get("/auth/me")).status).toBe(200);
     });
 
-    test("disabling a user is felt by the next request", async () => {
+    test("line 15: disabling a user is felt by the next request", async () => {
       const { http, user } = await buildPerson(system);
       await query(system.databaseUrl, "UPDATE auth.users SET disabled_at = now() WHERE id = $1", [user.id]);
       expect((await http.get("/tasks")).status).toBe(401);
@@ -354,7 +395,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
       expect((await http.get("/auth/me")).body).toEqual(user);
     });
 
-    test("is deleted with the password only, and takes sessions and tasks along", async () => {
+    test("line 15, line 23: is deleted with the password only, is out with the next request, and takes sessions and tasks along", async () => {
       const person = await buildPerson(system);
       await person.http.post("/tasks", { title: "Gone soon" });
       expect(await person.http.delete("/auth/me", { password: "wrong" })).toMatchObject({
@@ -380,7 +421,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
   });
 
   describe("the signing keys", () => {
-    test("are published in their public parts only, and verify an access token", async () => {
+    test("line 16: are published in their public parts only, and verify an access token", async () => {
       const { tokens } = await buildPerson(system);
       const { status, headers, body } = await anyone.get<{ keys: Record<string, string>[] }>(
         "/.well-known/jwks.json",
@@ -396,7 +437,7 @@ describe.each(systems)("accounts, %s", (_mode, system) => {
     });
   });
 
-  test("no answer contains a password, a hash or another's token", async () => {
+  test("line 7: no answer contains a password, a hash or another's token", async () => {
     const person = await buildPerson(system);
     const bodies = await Promise.all([
       person.http.get("/auth/me"),

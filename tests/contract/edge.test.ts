@@ -55,7 +55,7 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
       ["POST", "/api/addRoute"],
       ["GET", "/auth/verify"],
       ["GET", "/..%2f..%2fetc/passwd"],
-    ])("%s %s finds nothing that is not in the route table", async (method, path) => {
+    ])("line 28: %s %s finds nothing that is not in the route table", async (method, path) => {
       const { status } = await anyone.send(method, path);
       // A trailing slash is the same resource, which asks for credentials.
       expect(status).toBe(path === "/tasks/" ? 401 : 404);
@@ -113,12 +113,12 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
       ["a string", '"x"', 422, "validation_failed"],
       ["null", "null", 422, "validation_failed"],
       ["nothing", "", 422, "validation_failed"],
-    ])("%s is refused", async (_, raw, expected, code) => {
+    ])("line 27: %s is refused", async (_, raw, expected, code) => {
       const { status, body } = await login(raw);
       expect({ status, body }).toMatchObject({ status: expected, body: { code } });
     });
 
-    test("10,000 and 400,000 nested brackets are refused", async () => {
+    test("line 27: 10,000 and 400,000 nested brackets are refused", async () => {
       for (const depth of [10_000, 400_000]) {
         const raw = `{"email":${"[".repeat(depth)}${"]".repeat(depth)},"password":"x"}`;
         const { status } = await login(raw);
@@ -131,7 +131,7 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
       expect(await login(raw)).toMatchObject({ status: 400, body: { code: "invalid_json" } });
     });
 
-    test("more than 1 MiB is refused, a little less is read", async () => {
+    test("line 27: more than 1 MiB is refused, a little less is read", async () => {
       const sized = (bytes: number) => `{"password":"${"x".repeat(bytes - 15)}"}`;
       expect(await login(sized(1_048_577))).toMatchObject({
         status: 413,
@@ -247,12 +247,12 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
       expect(received).toContain('"code":"invalid_request"');
     });
 
-    test("headers beyond the limit are refused", async () => {
+    test("line 27: headers beyond the limit are refused", async () => {
       const received = await sendRaw(`GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`);
       expect(received).toMatch(/^HTTP\/1\.1 431 /);
     });
 
-    test("two Authorization headers are no credentials", async () => {
+    test("line 12: two Authorization headers are no credentials", async () => {
       const { tokens } = await buildPerson(system);
       const header = `Authorization: Bearer ${tokens.accessToken}\r\n`;
       const request = (headers: string) =>
@@ -273,7 +273,7 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
     expect(headers.get("location")).toBe("/docs");
   });
 
-  test("errors tell nothing of what runs inside", async () => {
+  test("line 28: errors tell nothing of what runs inside", async () => {
     const bodies = await Promise.all([
       anyone.post("/auth/login", { email: { $ne: "" }, password: PASSWORD }),
       anyone.get("/tasks/%ff"),

@@ -1,4 +1,5 @@
-import type { ApiToken, Session } from "../../services/auth/auth.schema.ts";
+import type { ApiToken } from "../../services/auth/api-tokens.schema.ts";
+import type { Session } from "../../services/auth/sessions.schema.ts";
 import { buildPerson, buildTask, httpFor, PASSWORD, signIn } from "../support/client.ts";
 import { query } from "../support/database.ts";
 import { systems } from "../support/systems.ts";
@@ -83,7 +84,7 @@ describe.each(systems)("sessions and tokens, %s", (_mode, system) => {
         ...fields,
       });
 
-    test("are shown once, stored hashed, and work as far as their scopes", async () => {
+    test("line 20: are shown once, stored hashed, and work as far as their scopes", async () => {
       const person = await buildPerson(system);
       const task = await buildTask(person);
       const { status, headers, body } = await create(person.http, {});

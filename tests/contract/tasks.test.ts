@@ -1,5 +1,5 @@
+import type { TaskPage } from "../../services/tasks/list.schema.ts";
 import type { Task } from "../../services/tasks/task.schema.ts";
-import type { TaskPage } from "../../services/tasks/tasks.schema.ts";
 import { buildPerson, buildTask, type Person } from "../support/client.ts";
 import { systems } from "../support/systems.ts";
 

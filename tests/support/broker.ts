@@ -20,7 +20,7 @@ export interface TestNode {
   stop(): Promise<void>;
 }
 
-const AMQP_URL = process.env.AMQP_URL ?? "amqp://guest:guest@127.0.0.1:5672";
+export const AMQP_URL = process.env.AMQP_URL ?? "amqp://guest:guest@127.0.0.1:5672";
 
 /** A name for a mesh of the test's own, which `npm test` clears away by the run's name. */
 export const newNamespace = (): string =>
@@ -45,21 +45,21 @@ export const startRogue = (
 
 /**
  * A node with the project's own configuration and these services: alone in this process, or with `namespace` on a
- * mesh over RabbitMQ.
+ * mesh over RabbitMQ, at `url` where that is another way to it.
  */
 export function startProjectNode(
   services: ServiceSchema[],
-  { namespace, ...options }: BrokerOptions & { namespace?: string } = {},
+  { namespace, url = AMQP_URL, ...options }: BrokerOptions & { namespace?: string; url?: string } = {},
 ): Promise<TestNode> {
   const { transporter: _transporter, nodeID: _nodeID, ...shared } = config;
-  const mesh = namespace === undefined ? {} : { namespace, transporter: transporter() };
+  const mesh = namespace === undefined ? {} : { namespace, transporter: transporter(url) };
   return startNode({ ...shared, ...options, ...mesh }, services);
 }
 
 /** Transporters can't be shared between brokers: another one with the options of the project's. */
-function transporter(): RecordingTransporter {
+function transporter(url: string): RecordingTransporter {
   const opts = config.transporter instanceof Transporters.AMQP ? config.transporter.opts : {};
-  return new RecordingTransporter({ ...opts, url: AMQP_URL });
+  return new RecordingTransporter({ ...opts, url });
 }
 
 async function startNode(options: BrokerOptions, services: ServiceSchema[]): Promise<TestNode> {
@@ -84,6 +84,19 @@ async function startNode(options: BrokerOptions, services: ServiceSchema[]): Pro
     },
   };
 }
+
+/** Ids of the nodes that run a service, as soon as this node knows so many. */
+export const nodesOf = (broker: ServiceBroker, service: string, count: number): Promise<string[]> =>
+  new Promise((resolve) => {
+    const look = (): void => {
+      const found = broker.registry.getServiceList({}).filter(({ name }) => name === service);
+      if (found.length < count) return;
+      broker.localBus.off("$services.changed", look);
+      resolve(found.flatMap(({ nodeID }) => nodeID ?? []));
+    };
+    broker.localBus.on("$services.changed", look);
+    look();
+  });
 
 /** A request as Moleculer's protocol 5 has it on the wire. */
 interface RequestPacket {
@@ -139,7 +152,7 @@ export async function openBus({
     /** Sends a request and forgets it. */
     post: (nodeId: string, packet: RequestPacket) => send(nodeId, write(randomUUID(), packet)),
     /** Sends a request and waits for what the node answers, at most this many milliseconds. */
-    request: (nodeId: string, packet: RequestPacket, within = 5_000): Promise<ResponsePacket> =>
+    request: (nodeId: string, packet: RequestPacket, within = 20_000): Promise<ResponsePacket> =>
       new Promise((resolve, reject) => {
         const id = randomUUID();
         const late = setTimeout(
@@ -152,6 +165,9 @@ export async function openBus({
         });
         send(nodeId, write(id, packet));
       }),
+    /** How many messages wait in a node's queue of requests. */
+    waitingFor: async (nodeId: string): Promise<number> =>
+      (await channel.checkQueue(queueOf(nodeId))).messageCount,
     close: () => connection.close(),
   };
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import type { SignedIn, User } from "../../services/auth/auth.schema.ts";
+import type { User } from "../../services/auth/accounts.schema.ts";
+import type { SignedIn } from "../../services/auth/sessions.schema.ts";
 import type { Task } from "../../services/tasks/task.schema.ts";
 import { assertDocumented } from "./openapi.ts";
 import type { System } from "./system.ts";

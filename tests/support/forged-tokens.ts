@@ -27,8 +27,13 @@ function withHmac(header: object, claims: unknown, key: string | Buffer): string
 /**
  * Tokens that must be refused whoever checks them, each with the attack it stands for. The attacker sees genuine
  * tokens and public keys; where a token is signed with the genuine key, its signer must not have meant this use.
+ *
+ * @param keyServer where tokens say that the attacker's key is to be fetched
  */
-export function forgeries({ header, claims, privateKey, publicKey }: Genuine): [string, string][] {
+export function forgeries(
+  { header, claims, privateKey, publicKey }: Genuine,
+  keyServer = "http://127.0.0.1:9",
+): [string, string][] {
   const attacker = newKeyPair();
   const attackersJwk = attacker.publicKey.export({ format: "jwk" });
   const pem = publicKey.export({ format: "pem", type: "spki" });
@@ -76,8 +81,8 @@ export function forgeries({ header, claims, privateKey, publicKey }: Genuine): [
     signedByAttacker("a key id that is an object", { ...header, kid: { toString: header.kid } }),
     signedByAttacker("a key brought along (jwk)", { ...header, jwk: attackersJwk }),
     signedByAttacker("a key brought along without a key id", { ...withoutKeyId, jwk: attackersJwk }),
-    signedByAttacker("a key set to fetch (jku)", { ...header, jku: "http://127.0.0.1:9/jwks.json" }),
-    signedByAttacker("a certificate to fetch (x5u)", { ...header, x5u: "http://127.0.0.1:9/cert.pem" }),
+    signedByAttacker("a key set to fetch (jku)", { ...header, jku: `${keyServer}/jwks.json` }),
+    signedByAttacker("a certificate to fetch (x5u)", { ...header, x5u: `${keyServer}/cert.pem` }),
     signedByAttacker("a certificate brought along (x5c)", { ...header, x5c: ["MIIB"] }),
 
     signedByUs("a critical extension", { ...header, crit: ["exp"] }),

@@ -21,7 +21,7 @@ interface Answer {
 }
 
 const document: Document = JSON.parse(
-  readFileSync(join(__dirname, "..", "..", "services", "api", "openapi.json"), "utf8"),
+  readFileSync(join(import.meta.dirname, "..", "..", "services", "api", "openapi.json"), "utf8"),
 );
 const ajv = new Ajv2020({ allErrors: true, strict: false });
 addFormats.default(ajv);

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type Joi from "joi";
 import { type ProblemCode, problems } from "../../../lib/errors.ts";
+import { eventOf, opening } from "../event-format.ts";
 import { acceptedTypes, isFromHeader } from "../input.ts";
 import type { Route } from "../routes.ts";
 import { codesOf, type ProblemResponses, problemResponse, validationExample } from "./problems.ts";
@@ -14,6 +15,8 @@ export interface Described {
   description?: string;
   params: Joi.ObjectSchema;
   result: Joi.Schema;
+  /** Of a stream: what each event carries. */
+  event?: Joi.Schema;
   /** What the caller must be allowed to do. */
   scope?: string;
   role?: string;
@@ -64,6 +67,31 @@ export function describeOperation(
   };
 }
 
+/** An operation whose action has no contract: what its route tells. */
+export function describeUnknown(route: Route, failures: ProblemResponses) {
+  const parameters = (route.path.match(/:\w+/g) ?? []).map((name) => ({
+    name: name.slice(1),
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
+  const anything = { schema: { type: "object" }, example: {} };
+  const body = { required: true, content: contentOf(acceptedTypes(route.method), anything) };
+  const json = { "application/json": { schema: {}, example: {} } };
+  return {
+    operationId: route.action,
+    summary: `Calls ${route.action}`,
+    description: "What it takes and answers is not described.",
+    security: route.access === "bearer" ? [{ bearer: [] }] : [],
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(route.input === "body" ? { requestBody: body } : {}),
+    responses: {
+      [route.status]: { ...successOf(route), ...(route.status === 204 ? {} : { content: json }) },
+      ...describeFailures(route, {}, { failures }),
+    },
+  };
+}
+
 function needs({ scope, role }: Described): string | undefined {
   if (role !== undefined) return `For people with the role \`${role}\`.`;
   return scope === undefined ? undefined : `Needs the scope \`${scope}\`.`;
@@ -77,6 +105,7 @@ function headerParameters(route: Route): object[] {
     ...(route.repeatable ? ["Idempotency-Key"] : []),
     ...(route.conditional ? ["If-Match", "If-None-Match"] : []),
     ...(route.tagged && route.method === "GET" ? ["If-None-Match"] : []),
+    ...(route.stream ? ["Last-Event-ID"] : []),
   ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
 }
 
@@ -120,17 +149,22 @@ function readBody(route: Route, { params }: Described, schemas: Schemas): Body {
 
 const contentOf = (types: string[], body: Body) => Object.fromEntries(types.map((type) => [type, body]));
 
-function describeSuccess(route: Route, { result }: Described, schemas: Schemas) {
-  const headers = [...HEADERS_OF_ALL, "Cache-Control"];
-  if (route.location) headers.push("Location");
-  if (route.paged) headers.push("Link");
-  if (route.tagged) headers.push("ETag");
-  if (route.repeatable) headers.push("Idempotency-Replayed");
-  const answer = { description: STATUS_CODES[route.status] ?? "", headers: headerRefs(headers) };
+function describeSuccess(route: Route, { result, event }: Described, schemas: Schemas) {
+  const answer = successOf(route);
   if (route.status === 204) return answer;
+  if (event) return { ...answer, content: contentOf(["text/event-stream"], describeStream(event, schemas)) };
   const schema = schemas.read(result, "output");
   const body = { schema, example: schemas.exampleOf(schema, `The result of ${route.action}`) };
   return { ...answer, content: contentOf(["application/json"], body) };
+}
+
+/** Made by what makes the real ones. OpenAPI 3.1 has no words for the parts of a stream. */
+function describeStream(event: Joi.Schema, schemas: Schemas): Body {
+  const data: Record<string, unknown> = {
+    ...Object(schemas.exampleOf(schemas.read(event, "output"), "event")),
+  };
+  const change = { ...data, seq: Number(data.seq), op: String(data.op) };
+  return { schema: { type: "string" }, example: opening(change.seq - 1, 2_000) + eventOf(change) };
 }
 
 const NOT_MODIFIED = {
@@ -138,16 +172,26 @@ const NOT_MODIFIED = {
   headers: headerRefs([...HEADERS_OF_ALL, "Cache-Control", "ETag"]),
 };
 
+function successOf(route: Route) {
+  const headers = [...HEADERS_OF_ALL, "Cache-Control"];
+  if (route.location) headers.push("Location");
+  if (route.paged) headers.push("Link");
+  if (route.tagged) headers.push("ETag");
+  if (route.repeatable) headers.push("Idempotency-Replayed");
+  return { description: STATUS_CODES[route.status] ?? "", headers: headerRefs(headers) };
+}
+
+/** @param invalid an answer to input that is wrong; without it, one of another route */
 function describeFailures(
   route: Route,
-  contract: Described,
-  { failures, invalid }: { failures: ProblemResponses; invalid: unknown },
+  contract: Partial<Described>,
+  { failures, invalid }: { failures: ProblemResponses; invalid?: unknown },
 ) {
   const byStatus = Map.groupBy(codesOf(route, contract), (code) => problems[code].status);
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => [
       status,
-      codes.includes("validation_failed")
+      codes.includes("validation_failed") && invalid !== undefined
         ? problemResponse(codes, { ...failures.examplesOf(codes), validation_failed: invalid })
         : failures.share(codes, route),
     ]),

@@ -47,9 +47,13 @@ export function codesOf(route: Route, { scope, role, errors = [] }: Judged): Pro
 
 export type ProblemResponses = ReturnType<typeof createProblemResponses>;
 
-/** Collects the responses that routes have in common, so that each is written once. */
-export function createProblemResponses() {
-  const components: Record<string, unknown> = {};
+/**
+ * Collects the responses that routes have in common, so that each is written once.
+ *
+ * @param known those that there are already
+ */
+export function createProblemResponses(known: Record<string, unknown> = {}) {
+  const components: Record<string, unknown> = { ...known };
   const examplesOf = (codes: ProblemCode[]) =>
     Object.fromEntries(codes.map((code) => [code, problemExample(code)]));
   return {

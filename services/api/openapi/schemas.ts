@@ -7,6 +7,7 @@ export interface JsonSchema {
   properties?: Record<string, JsonSchema>;
   required?: string[];
   items?: JsonSchema;
+  anyOf?: JsonSchema[];
   enum?: unknown[];
   examples?: unknown[];
   [keyword: string]: unknown;
@@ -31,9 +32,11 @@ export type Schemas = ReturnType<typeof createSchemas>;
  *
  * Joi emits types, limits and formats. Added here: examples, and every other `.meta()` as a keyword of JSON Schema,
  * which is how a schema says what its custom rules check (`maxLength`, `pattern`).
+ *
+ * @param known components that there are already
  */
-export function createSchemas() {
-  const components: Record<string, JsonSchema> = {};
+export function createSchemas(known: Record<string, JsonSchema> = {}) {
+  const components: Record<string, JsonSchema> = { ...known };
 
   /** `without` leaves out properties: those that come from another place than the body. */
   const read = (
@@ -54,12 +57,14 @@ export function createSchemas() {
 
   function merge(emitted: Fields, description: Fields): JsonSchema {
     const { title, ...keywords } = Object.assign({}, ...list(description.metas).map(fields));
-    const { properties, items, ...rest } = emitted;
+    const { properties, items, anyOf, ...rest } = emitted;
+    const alternatives = list(description.matches).map((match) => fields(fields(match).schema));
     const merged: JsonSchema = {
       ...rest,
       ...keywords,
       ...(properties ? { properties: mergeEach(fields(properties), fields(description.keys)) } : {}),
       ...(items ? { items: mergeItems(fields(items), list(description.items).map(fields)) } : {}),
+      ...(anyOf ? mergeAny(anyOf, alternatives) : {}),
       ...examples(emitted, description),
     };
     if (typeof title !== "string") return merged;
@@ -67,11 +72,13 @@ export function createSchemas() {
     return { anyOf: [named(title, { ...merged, type: "object" }), { type: "null" }] };
   }
 
+  const mergeAny = (emitted: unknown, descriptions: Fields[]): { anyOf: JsonSchema[] } => ({
+    anyOf: list(emitted).map((each, index) => merge(fields(each), descriptions[index] ?? {})),
+  });
+
   /** Items of one kind, or each of one of some kinds. */
-  const mergeItems = ({ anyOf, ...emitted }: Fields, descriptions: Fields[]): JsonSchema =>
-    anyOf === undefined
-      ? merge(emitted, descriptions[0] ?? {})
-      : { anyOf: list(anyOf).map((each, index) => merge(fields(each), descriptions[index] ?? {})) };
+  const mergeItems = (emitted: Fields, descriptions: Fields[]): JsonSchema =>
+    descriptions.length > 1 ? mergeAny(emitted.anyOf, descriptions) : merge(emitted, descriptions[0] ?? {});
 
   const mergeEach = (emitted: Fields, descriptions: Fields): Record<string, JsonSchema> =>
     Object.fromEntries(
@@ -96,7 +103,7 @@ export function createSchemas() {
    * @throws when a part has none: `where` and the path to it are in the message
    */
   function exampleOf(schema: JsonSchema, where: string): unknown {
-    const { examples, type, properties, items, enum: values, ...rest } = resolve(schema);
+    const { examples, type, properties, items, anyOf, enum: values, ...rest } = resolve(schema);
     if (examples) return examples[0];
     if ("const" in rest) return rest.const;
     if ("default" in rest) return rest.default;
@@ -105,8 +112,8 @@ export function createSchemas() {
       const parts = Object.entries(properties);
       return Object.fromEntries(parts.map(([name, part]) => [name, exampleOf(part, `${where}.${name}`)]));
     }
-    if (Array.isArray(rest.anyOf)) return exampleOf(rest.anyOf[0], where);
     if (items) return [exampleOf(items, `${where}[]`)];
+    if (anyOf?.[0]) return exampleOf(anyOf[0], where);
     if (type === "boolean") return false;
     throw new Error(`${where} has no example: add .example() to its schema.`);
   }

@@ -74,6 +74,11 @@ export const parameters = Object.fromEntries(
       description: "ETags that the task must not have. For reading: the one you have already, for `304`",
       example: '"3"',
     },
+    {
+      name: "Last-Event-ID",
+      description: "The `id` of the last event that you have, to go on after it; wins over `since`",
+      example: "811",
+    },
   ].map(({ name, description, example }) => [
     name,
     { name, in: "header", description, schema: { type: "string", examples: [example] } },

@@ -149,7 +149,8 @@ export const up: Migration = async (database) => {
       key text NOT NULL,
       -- SHA-256 of the request: another one with the same key is a mistake.
       request bytea NOT NULL,
-      answer jsonb NOT NULL,
+      -- As text, so that it comes back as it was.
+      answer json NOT NULL,
       created_at timestamptz(3) NOT NULL,
       PRIMARY KEY (user_id, key)
     );

@@ -1,4 +1,4 @@
-import type { TaskPage } from "../../../services/tasks/tasks.schema.ts";
+import type { TaskPage } from "../../../services/tasks/list.schema.ts";
 import type { Answer } from "../client.ts";
 import { belongs, compare, type Query } from "./lists.ts";
 import { current, find, type ModelTask } from "./rules.ts";

@@ -1,0 +1,291 @@
+/**
+ * npm run bench: the whole mesh (three processes over RabbitMQ, each request verified by auth) against a bare server
+ * over the same tables (bench/support/bare-server.ts), taking turns in one run. Writes bench/results/.
+ *
+ *   npm run bench -- list create     these scenarios only
+ */
+import { fork } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { buildPerson, type Person } from "../tests/support/client.ts";
+import { freePort, startMesh } from "../tests/support/system.ts";
+import { chart } from "./support/chart.ts";
+import { countCpu, type Processes, processesWith } from "./support/cpu.ts";
+import { type Load, type Measured, median, putLoad, quantile } from "./support/load.ts";
+import { openServers } from "./support/servers.ts";
+
+const PEOPLE = 16;
+const TASKS_EACH = 1_000;
+const TASKS_IN_ALL = 200_000;
+const TASKS_OF_THE_BUSIEST = 200_000;
+const CLIENTS = 32;
+const SECONDS = 3;
+const TURNS = 5;
+/** Of another kind of work; bcrypt at its usual cost. */
+const LOGIN_CLIENTS = 4;
+const RESULTS = join(import.meta.dirname, "results");
+
+const wanted = process.argv.slice(2);
+const servers = await openServers();
+const mesh = await startMesh({ LOG_LEVEL: "info", BCRYPT_COST: "12" });
+const database = new Client({ connectionString: mesh.databaseUrl });
+await database.connect();
+
+console.error("[bench] people and their tasks…");
+const people: Person[] = [];
+for (let n = 0; n < PEOPLE; n += 1) people.push(await buildPerson(mesh));
+const busiest = await buildPerson(mesh);
+await fill();
+const bare = await startBare();
+
+const processes: Processes = Object.fromEntries([
+  ...mesh.processes.map(({ name, child }): [string, () => number[]] => [name, () => [child.pid ?? 0]]),
+  ["bare", () => [bare.child.pid ?? 0]],
+  ["rabbitmq", () => processesWith("beam.smp")],
+  ["postgres", () => backends],
+]);
+let backends: number[] = [];
+
+type Request = Load["request"];
+const personOf = (n: number): Person => people[n % people.length] ?? busiest;
+const read =
+  (path: string): Request =>
+  (n) => ({ method: "GET", path, token: personOf(n).tokens.accessToken });
+const ids = await idsOf();
+
+const scenarios: Record<string, Request> = {
+  list: read("/tasks"),
+  get: (n) => ({
+    method: "GET",
+    path: `/tasks/${ids[n % ids.length]?.id}`,
+    token: ids[n % ids.length]?.token ?? "",
+  }),
+  create: (n) => ({
+    method: "POST",
+    path: "/tasks",
+    token: personOf(n).tokens.accessToken,
+    body: { title: `Task ${n}`, description: "Made by the benchmark", tags: ["bench"] },
+  }),
+  patch: (n) => ({
+    method: "PATCH",
+    path: `/tasks/${ids[n % ids.length]?.id}`,
+    token: ids[n % ids.length]?.token ?? "",
+    body: { title: `Changed ${n}` },
+  }),
+};
+
+const results: Record<string, Record<string, unknown>> = {};
+for (const [name, request] of Object.entries(scenarios)) {
+  if (wanted.length === 0 || wanted.includes(name)) results[name] = await compare(name, request);
+}
+if (results.list) Object.assign(results.list, await measureOneClient(), await measureGrowth());
+if (wanted.length === 0 || wanted.includes("deepPages")) results.deepPages = await measureDeepPages();
+if (wanted.length === 0 || wanted.includes("login")) results.login = await measureLogins();
+report();
+
+bare.child.kill();
+await database.end();
+await mesh.stop();
+await servers.release();
+process.exit(0);
+
+/** Taking turns, so that whatever else the machine does falls on both. */
+async function compare(name: string, request: Request): Promise<Record<string, unknown>> {
+  console.error(`[bench] ${name}…`);
+  const load = { request, clients: CLIENTS, seconds: SECONDS };
+  await putLoad({ origin: mesh.baseUrl, ...load, seconds: 2 });
+  await putLoad({ origin: bare.origin, ...load, seconds: 1 });
+  const turns: { ours: Measured; theirs: Measured; cpu: Record<string, number>; bareCpu: number }[] = [];
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    backends = await findBackends();
+    const ours = countCpu(processes);
+    const measured = await putLoad({ origin: mesh.baseUrl, ...load });
+    const cpu = perRequest(ours(), measured);
+    const theirs = countCpu(processes);
+    const bareMeasured = await putLoad({ origin: bare.origin, ...load });
+    turns.push({
+      ours: measured,
+      theirs: bareMeasured,
+      cpu,
+      bareCpu: perRequest(theirs(), bareMeasured).bare ?? 0,
+    });
+  }
+  const latencies = turns.flatMap(({ ours }) => ours.latencies).sort((a, b) => a - b);
+  const names = Object.keys(processes).filter((each) => each !== "bare");
+  const cpu = Object.fromEntries(
+    names.map((each) => [each, round(median(turns.map((turn) => turn.cpu[each] ?? 0)))]),
+  );
+  const nodes = ["api", "auth", "tasks"].reduce((sum, each) => sum + (cpu[each] ?? 0), 0);
+  return {
+    ratio: round(median(turns.map(({ ours, theirs }) => ours.rate / theirs.rate)), 3),
+    rate: round(median(turns.map(({ ours }) => ours.rate))),
+    bareRate: round(median(turns.map(({ theirs }) => theirs.rate))),
+    p50Ms: round(quantile(latencies, 0.5), 2),
+    p99Ms: round(quantile(latencies, 0.99), 2),
+    cpuMicrosPerRequest: nodes,
+    cpuMicros: { ...cpu, bare: round(median(turns.map(({ bareCpu }) => bareCpu))) },
+  };
+}
+
+/** One client alone: what a request takes when nothing waits. */
+async function measureOneClient(): Promise<Record<string, unknown>> {
+  console.error("[bench] one client…");
+  const load = { request: scenarios.list ?? read("/tasks"), clients: 1, seconds: SECONDS };
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    ours.push(quantile((await putLoad({ origin: mesh.baseUrl, ...load })).latencies, 0.5));
+    theirs.push(quantile((await putLoad({ origin: bare.origin, ...load })).latencies, 0.5));
+  }
+  return { oneClientP50Ms: round(median(ours), 2), bareOneClientP50Ms: round(median(theirs), 2) };
+}
+
+/** The list of somebody with 200,000 tasks, against that of the others with 1,000. */
+async function measureGrowth(): Promise<Record<string, unknown>> {
+  console.error("[bench] 200,000 tasks of one person…");
+  const ratios: number[] = [];
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const few = await putLoad({
+      origin: mesh.baseUrl,
+      request: read("/tasks"),
+      clients: CLIENTS,
+      seconds: 2,
+    });
+    const many = await putLoad({
+      origin: mesh.baseUrl,
+      request: () => ({ method: "GET", path: "/tasks", token: busiest.tokens.accessToken }),
+      clients: CLIENTS,
+      seconds: 2,
+    });
+    ratios.push(few.rate / many.rate);
+  }
+  return { costOf200000Rows: round(median(ratios), 3) };
+}
+
+/** Page 1,000 against page 1, by the cursors that a client has followed. */
+async function measureDeepPages(): Promise<Record<string, unknown>> {
+  console.error("[bench] deep pages…");
+  const token = busiest.tokens.accessToken;
+  let cursor = "";
+  for (let page = 0; page < 1_000; page += 1) {
+    const path = `/tasks?limit=100${cursor === "" ? "" : `&cursor=${cursor}`}`;
+    const { body } = await busiest.http.get<{ nextCursor: string }>(path);
+    cursor = body.nextCursor;
+  }
+  const at = (path: string) =>
+    putLoad({
+      origin: mesh.baseUrl,
+      request: () => ({ method: "GET", path, token }),
+      clients: CLIENTS,
+      seconds: SECONDS,
+    });
+  const ratios: number[] = [];
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const first = await at("/tasks?limit=100");
+    const deep = await at(`/tasks?limit=100&cursor=${cursor}`);
+    ratios.push(first.rate / deep.rate);
+  }
+  return { costOfPage1000: round(median(ratios), 3) };
+}
+
+/** Sign-ins at bcrypt's usual cost. */
+async function measureLogins(): Promise<Record<string, unknown>> {
+  console.error("[bench] logins…");
+  const { rate, latencies } = await putLoad({
+    origin: mesh.baseUrl,
+    request: (n) => ({
+      method: "POST",
+      path: "/auth/login",
+      token: "none",
+      body: { email: personOf(n).email, password: personOf(n).password },
+    }),
+    clients: LOGIN_CLIENTS,
+    seconds: 10,
+  });
+  return {
+    rate: round(rate, 1),
+    p50Ms: round(quantile(latencies, 0.5)),
+    p99Ms: round(quantile(latencies, 0.99)),
+  };
+}
+
+function report(): void {
+  const machine = { cores: availableParallelism(), node: process.version, clients: CLIENTS };
+  writeFileSync(join(RESULTS, "latest.json"), `${JSON.stringify({ machine, ...results }, null, 2)}\n`);
+  const compared = Object.entries(results).filter(([, { ratio }]) => typeof ratio === "number");
+  const bars = compared.map(([name, { ratio, rate }]) => ({
+    name,
+    value: Number(ratio),
+    label: `${ratio} × (${rate} a second)`,
+  }));
+  writeFileSync(
+    join(RESULTS, "latest.svg"),
+    chart("Requests a second through the mesh, as a ratio to a bare server", bars),
+  );
+  for (const [name, result] of Object.entries(results)) console.log(name, JSON.stringify(result));
+}
+
+/** Without the triggers, which would take minutes: what is measured reads none of the log's old rows. */
+async function fill(): Promise<void> {
+  const sql = `INSERT INTO tasks.tasks
+      (user_id, id, title, description, status, priority, tags, version, created_at, updated_at)
+    SELECT owner, gen_random_uuid(), 'Task ' || n, 'The one in the blue carton', 'open', n % 5, '{home}', 1,
+           now() - n * interval '1 minute', now()
+      FROM unnest($1::uuid[]) owner, generate_series(1, $2) n`;
+  const others = Math.max(0, TASKS_IN_ALL / TASKS_EACH - PEOPLE);
+  const owners = [
+    ...people.map(({ user }) => user.id),
+    ...Array.from({ length: others }, () => randomUUID()),
+  ];
+  await database.query("ALTER TABLE tasks.tasks DISABLE TRIGGER USER");
+  await database.query(sql, [owners, TASKS_EACH]);
+  await database.query(sql, [[busiest.user.id], TASKS_OF_THE_BUSIEST]);
+  await database.query("ALTER TABLE tasks.tasks ENABLE TRIGGER USER");
+  await database.query("VACUUM ANALYZE tasks.tasks");
+}
+
+/** Some tasks of each person. */
+async function idsOf(): Promise<{ id: string; token: string }[]> {
+  const found: { id: string; token: string }[] = [];
+  for (const { user, tokens } of people) {
+    const { rows } = await database.query("SELECT id FROM tasks.tasks WHERE user_id = $1 LIMIT 64", [
+      user.id,
+    ]);
+    found.push(...rows.map(({ id }) => ({ id, token: tokens.accessToken })));
+  }
+  return found.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+async function startBare() {
+  const port = await freePort();
+  const jwks = await (await fetch(`${mesh.baseUrl}/.well-known/jwks.json`)).json();
+  const child = fork(join(import.meta.dirname, "support", "bare-server.ts"), {
+    env: {
+      ...process.env,
+      DATABASE_URL: mesh.databaseUrl,
+      PORT: String(port),
+      JWK: JSON.stringify(Object(jwks).keys[0]),
+    },
+  });
+  await once(child, "message");
+  return { child, origin: `http://127.0.0.1:${port}` };
+}
+
+async function findBackends(): Promise<number[]> {
+  const { rows } = await database.query(
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+  );
+  return rows.map(({ pid }) => pid);
+}
+
+function perRequest(cpu: Record<string, number>, { requests }: Measured): Record<string, number> {
+  return Object.fromEntries(Object.entries(cpu).map(([name, micros]) => [name, micros / requests]));
+}
+
+function round(value: number, digits = 0): number {
+  return Number(value.toFixed(digits));
+}

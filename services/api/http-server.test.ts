@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { connect } from "node:net";
+import { ServiceBroker } from "moleculer";
+import { freePort } from "../../tests/support/system.ts";
+import { httpServerMixin } from "./http-server.ts";
+
+/** Milliseconds: short, in the proportions that the gateway has. */
+const SHORT = {
+  headersTimeout: 1_000,
+  requestTimeout: 2_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 50,
+};
+
+let port: number;
+let broker: ServiceBroker;
+/** Requests whose headers have come. */
+const begun: string[] = [];
+
+beforeAll(async () => {
+  port = await freePort();
+  broker = new ServiceBroker({ logger: false });
+  broker.createService({
+    name: "api",
+    mixins: [httpServerMixin("127.0.0.1", port, SHORT)],
+    methods: {
+      httpHandler(request: IncomingMessage, response: ServerResponse) {
+        begun.push(request.url ?? "");
+        request.resume().on("end", () => response.end("served"));
+        request.on("error", () => {});
+      },
+    },
+  });
+  await broker.start();
+});
+afterAll(() => broker.stop());
+
+/** Everything that comes back until the server closes the connection. */
+const send = (text: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let received = "";
+    const socket = connect(port, "127.0.0.1", () => socket.write(text));
+    socket.on("data", (chunk) => {
+      received += chunk;
+    });
+    socket.on("error", reject).on("close", () => resolve(received));
+  });
+
+const servesOthers = async () => (await fetch(`http://127.0.0.1:${port}/other`)).text();
+
+test.each([
+  ["headers", "GET /slow-headers HTTP/1.1\r\nHost: x\r\nX-Half: "],
+  ["a body", "POST /slow-body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"],
+])("line 27: a hundred who don't finish %s are cut off, and others are served meanwhile", async (_, half) => {
+  const closed: string[] = [];
+  const slow = Array.from({ length: 100 }, () => send(half).then((answer) => closed.push(answer)));
+  while (closed.length < slow.length) expect(await servesOthers()).toBe("served");
+  for (const answer of closed) {
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toContain('"code":"invalid_request"');
+  }
+  expect(begun).not.toContain("/slow-headers");
+});

@@ -1,0 +1,242 @@
+import { availableParallelism } from "node:os";
+import type { Service } from "moleculer";
+import type { loadEnv } from "../../config/env.ts";
+import { openDatabase } from "../../mixins/database.ts";
+import { createAccessTokens } from "./access-tokens.logic.ts";
+import { createAccountLogic } from "./accounts.logic.ts";
+import { MAX_PASSWORD_BYTES } from "./accounts.schema.ts";
+import { createAdminLogic } from "./admin.logic.ts";
+import { createApiTokenLogic } from "./api-tokens.logic.ts";
+import { createApiTokenRepository } from "./api-tokens.repository.ts";
+import { createAudit } from "./audit.logic.ts";
+import { createAuditRepository } from "./audit.repository.ts";
+import { type Change, listenForChanges } from "./changes.repository.ts";
+import { createClientLogic } from "./clients.logic.ts";
+import { createClientRepository } from "./clients.repository.ts";
+import { createEraser } from "./erasures.logic.ts";
+import { createErasureRepository } from "./erasures.repository.ts";
+import { createHashQueue, maxWaitingFor } from "./hash-queue.logic.ts";
+import { yieldToEventLoops } from "./hash-threads.ts";
+import { createIdentityLogic } from "./identities.logic.ts";
+import { createKeyring } from "./keys.logic.ts";
+import { createKeyRepository } from "./keys.repository.ts";
+import { createMailedTokens } from "./mailed-tokens.logic.ts";
+import { createMailedTokenRepository } from "./mailed-tokens.repository.ts";
+import { createLogMailer, createSmtpMailer, withoutTokens } from "./mailer.ts";
+import { createMailRepository } from "./mails.repository.ts";
+import { createOutbox } from "./outbox.logic.ts";
+import { createPasswords } from "./passwords.logic.ts";
+import { createRecoveryLogic } from "./recovery.logic.ts";
+import { createSessionLogic } from "./sessions.logic.ts";
+import { createSessionRepository } from "./sessions.repository.ts";
+import { createThrottle, unthrottled } from "./throttle.logic.ts";
+import { createThrottleRepository } from "./throttles.repository.ts";
+import { createUserRepository } from "./users.repository.ts";
+
+const clock = Date.now;
+/** Hashes at once: one core is left for everything else, and one thread of libuv's four. */
+const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
+/** Milliseconds until a service that was down is asked again to erase what it holds of deleted accounts. */
+const ERASURE_INTERVAL = 2_000;
+/** Milliseconds between removals of what throttles no longer need. */
+const THROTTLE_SWEEP_INTERVAL = 10 * 60_000;
+/** Mails of one kind that a person gets before more are dropped for a while. */
+const MAIL_LIMIT = 3;
+
+/** What auth needs of the node that it runs on. */
+interface Node {
+  /** There is one once the service has been created. */
+  log: () => Pick<Service["logger"], "info" | "warn" | "error">;
+  /** Calls an action without params, with this passport. */
+  call: (action: string, passport: string) => Promise<unknown>;
+  /** Tells gateways, which may keep something open, whose rights have changed; `any`: possibly everybody's. */
+  tellGateways: (change: { kind: Change["kind"] | "any"; id: string }) => unknown;
+}
+
+type AuthEnv = ReturnType<typeof loadEnv<"AUTH_DATABASE_URL" | "AUTH_SECRET">>;
+
+/** Puts the parts of auth together: repositories below, rules above them, and what runs by itself. */
+export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
+  const database = openDatabase(env.AUTH_DATABASE_URL);
+  const users = createUserRepository(database);
+  const sessions = createSessionRepository(database);
+  const keys = createKeyRepository(database);
+  const apiTokens = createApiTokenRepository(database);
+  const auditEvents = createAuditRepository(database);
+  const erasures = createErasureRepository(database);
+  const clients = createClientRepository(database);
+
+  const keyring = createKeyring({ keys, secret: env.AUTH_SECRET, clock });
+  const accessTokens = createAccessTokens({
+    keyring,
+    namespace: env.MESH_NAMESPACE,
+    ttl: env.ACCESS_TOKEN_TTL,
+    clock,
+  });
+  const passwords = createPasswords({
+    cost: env.BCRYPT_COST,
+    maxBytes: MAX_PASSWORD_BYTES,
+    queue: createHashQueue({
+      running: HASHES_AT_ONCE,
+      waiting: maxWaitingFor(env.BCRYPT_COST, HASHES_AT_ONCE),
+      clock,
+    }),
+  });
+
+  const audit = createAudit({
+    store: auditEvents,
+    log: (entry) => log().info({ audit: entry }, `audit ${entry.event}`),
+    clock,
+  });
+
+  const throttle =
+    env.RATE_LIMIT === "off"
+      ? unthrottled
+      : createThrottle({
+          throttles: createThrottleRepository(database),
+          audit,
+          secret: env.AUTH_SECRET,
+          clock,
+        });
+
+  /** auth's own passport: for one person, to erase what a service holds of them. */
+  const eraser = createEraser({
+    erasures,
+    services: env.CONTENT_SERVICES,
+    eraseIn: (service, userId) => call(`${service}.eraseAll`, accessTokens.ownPassport(userId)),
+    onError: (error, service) => log().warn({ err: error, service }, "an erasure has to be asked for again"),
+    clock,
+  });
+
+  /** Of its own: a mail on its way holds a connection. */
+  const outboxDatabase = openDatabase(env.AUTH_DATABASE_URL, { max: 2 });
+  const publicUrl = env.PUBLIC_URL ?? `http://localhost:${env.PORT}`;
+  const mailedTokens = createMailedTokens(env.AUTH_SECRET);
+  const outbox = createOutbox({
+    mails: createMailRepository(outboxDatabase),
+    mailedTokens,
+    send:
+      env.SMTP_URL && env.MAIL_FROM
+        ? createSmtpMailer({ url: env.SMTP_URL, from: env.MAIL_FROM })
+        : createLogMailer((mail, subject) => log().info(mail, subject)),
+    pages: {
+      reset_password: env.RESET_URL ?? `${publicUrl}/account/reset`,
+      verify_email: env.VERIFY_URL ?? `${publicUrl}/account/verify`,
+    },
+    limit: env.RATE_LIMIT === "off" ? Number.POSITIVE_INFINITY : MAIL_LIMIT,
+    audit,
+    onError: (error, attempts) =>
+      log().warn({ reason: withoutTokens(error), attempts }, "mail could not be sent and is tried again"),
+    clock,
+  });
+  const recovery = createRecoveryLogic({
+    mails: createMailRepository(database),
+    tokens: createMailedTokenRepository(database),
+    mailedTokens,
+    passwords,
+    throttle,
+    audit,
+    wake: outbox.wake,
+    clock,
+  });
+
+  const accounts = createAccountLogic({
+    users,
+    sessions,
+    erasures,
+    eraser,
+    passwords,
+    throttle,
+    wakeOutbox: outbox.wake,
+    audit,
+    clock,
+  });
+  const signIns = createSessionLogic({
+    users,
+    sessions,
+    passwords,
+    throttle,
+    recovery,
+    requireVerifiedEmail: env.REQUIRE_VERIFIED_EMAIL === "on",
+    accessTokens,
+    audit,
+    secret: env.AUTH_SECRET,
+    refreshTtl: env.REFRESH_TOKEN_TTL,
+    clock,
+  });
+  const tokens = createApiTokenLogic({ apiTokens, audit, clock });
+  const services = createClientLogic({ clients, users, accessTokens, audit });
+  const admin = createAdminLogic({ users, auditEvents, audit, clock });
+  const identities = createIdentityLogic({
+    sessions,
+    apiTokens,
+    accessTokens,
+    clock,
+    onError: (error) => log().warn({ err: error }, "a use could not be written down"),
+  });
+  const changes = listenForChanges({
+    url: env.AUTH_DATABASE_URL,
+    onChange(change) {
+      identities.forget(change);
+      if (change.kind !== "keys") tellGateways(change);
+      else keyring.open().catch((error: unknown) => log().error({ err: error }, "no new key"));
+    },
+    onState(listening) {
+      identities.trust(listening);
+      // Of what changed meanwhile nobody was told.
+      if (listening) tellGateways({ kind: "any", id: "" });
+    },
+    onError: (error) =>
+      log().warn({ err: error }, "changes are not told at present: sessions are read at each request"),
+  });
+
+  let sweeps: NodeJS.Timeout[] = [];
+
+  return {
+    database,
+    users,
+    keyring,
+    accounts,
+    signIns,
+    recovery,
+    tokens,
+    services,
+    admin,
+    identities,
+
+    /** Answers when this replica has heard of the change it made, so that the caller's next request meets it. */
+    async told<T>(change: Promise<T>): Promise<T> {
+      const result = await change;
+      await changes.caughtUp();
+      return result;
+    },
+
+    async start(): Promise<void> {
+      await keyring.open();
+      passwords.expectCost(await users.findHighestHashCost());
+      yieldToEventLoops();
+      await changes.start();
+      if (env.AMQP_URL && !env.SMTP_URL)
+        log().warn("SMTP_URL is not set: links to new passwords go to the log, and to nobody's mailbox");
+      if (env.SMTP_URL && !env.PUBLIC_URL && !(env.RESET_URL && env.VERIFY_URL))
+        log().warn(`PUBLIC_URL is not set: links in mails begin with ${publicUrl}`);
+      outbox.start();
+      const sweepBy = (interval: number, sweep: () => Promise<unknown>, complaint: string) =>
+        setInterval(
+          () => void sweep().catch((error: unknown) => log().warn({ err: error }, complaint)),
+          interval,
+        );
+      sweeps = [
+        sweepBy(THROTTLE_SWEEP_INTERVAL, throttle.sweep, "old throttles could not be removed"),
+        sweepBy(ERASURE_INTERVAL, eraser.sweep, "erasures wait for the database"),
+      ];
+    },
+
+    async stop(): Promise<void> {
+      for (const sweep of sweeps) clearInterval(sweep);
+      await changes.close();
+      await outbox.stop();
+      await outboxDatabase.close();
+    },
+  };
+}

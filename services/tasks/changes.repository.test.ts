@@ -1,0 +1,258 @@
+import { v7 as uuidv7 } from "uuid";
+import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
+import { createHousekeeping } from "./housekeeping.logic.ts";
+import { createTaskRepository, type TaskRepository, type TaskRow } from "./tasks.repository.ts";
+import { type Announcement, buildRow, createTaskWrites } from "./writes.logic.ts";
+
+const NOW = Date.UTC(2026, 10, 22, 10);
+const DAY = 86_400_000;
+
+let db: MigratedDatabase;
+let tasks: TaskRepository;
+
+beforeAll(async () => {
+  db = await createMigratedDatabase();
+  tasks = createTaskRepository(db.database);
+});
+afterAll(() => db.drop());
+
+const sql = async (statement: string, ...bind: unknown[]): Promise<unknown[]> =>
+  (await db.database.query(statement, { bind }))[0];
+
+const newTask = {
+  title: "A",
+  description: "",
+  status: "open",
+  priority: "none",
+  due: null,
+  tags: [],
+} as const;
+
+async function buildTask(fields: Partial<TaskRow> = {}, at = NOW): Promise<TaskRow> {
+  const caller = { userId: uuidv7(), timeZone: "UTC" };
+  const row = { ...buildRow(caller, { ...newTask, tags: [] }, new Date(at)), ...fields };
+  await tasks.insert([row]);
+  return row;
+}
+
+const patch = (userId: string, id: string, title: string, at = NOW) =>
+  tasks.write(userId, [{ id, patch: { title }, trashed: false }], { now: new Date(at) });
+const trash = (userId: string, id: string, at = NOW) =>
+  tasks.write(userId, [{ id, patch: { deletedAt: new Date(at) } }], { now: new Date(at) });
+
+const logOf = async (userId: string): Promise<string[]> =>
+  (await tasks.changesAfter(userId, 0, 1_000)).changes.map(
+    ({ seq, op, version }) => `${seq} ${op} ${version}`,
+  );
+
+describe("the change log", () => {
+  it("is written by a plain SQL statement as by any other", async () => {
+    const userId = uuidv7();
+    const ids = [uuidv7(), uuidv7()];
+    await sql(
+      `INSERT INTO tasks.tasks (user_id, id, title, description, status, priority, tags, version, created_at, updated_at)
+       SELECT $1, unnest($2::uuid[]), 'By hand', '', 'open', 0, '{}', 1, now(), now()`,
+      userId,
+      ids,
+    );
+    await sql(
+      "UPDATE tasks.tasks SET title = 'Changed', version = 77 WHERE user_id = $1 AND id = $2",
+      userId,
+      ids[0],
+    );
+    await sql("UPDATE tasks.tasks SET title = title WHERE user_id = $1", userId);
+    await sql("DELETE FROM tasks.tasks WHERE user_id = $1 AND id = $2", userId, ids[1]);
+    expect(await logOf(userId)).toEqual(["1 create 1", "2 create 1", "3 update 2", "4 erase 2"]);
+  });
+
+  it("can't be passed by", async () => {
+    const { userId, id } = await buildTask();
+    await expect(sql("TRUNCATE tasks.tasks")).rejects.toThrow("change log");
+    await expect(sql("UPDATE tasks.tasks SET user_id = $2 WHERE id = $1", id, uuidv7())).rejects.toThrow(
+      "keeps its id and its person",
+    );
+    expect(await logOf(userId)).toEqual(["1 create 1"]);
+  });
+
+  it("goes with the transaction: what is undone leaves no gap", async () => {
+    const { userId, id } = await buildTask();
+    const undone = tasks.atomically(
+      async (bound) => {
+        await bound.write(userId, [{ id, patch: { title: "B" } }], { now: new Date(NOW) });
+        return bound.changesAfter(userId, 0, 10);
+      },
+      () => false,
+    );
+    expect((await undone).head).toBe(2);
+    await patch(userId, id, "C");
+    expect(await logOf(userId)).toEqual(["1 create 1", "2 update 2"]);
+  });
+
+  it("counts without gaps, in the order of commits, with fifty writers at once on two nodes", async () => {
+    const nodes = [tasks, createTaskRepository(db.connect())];
+    const first = await buildTask();
+    const { userId } = first;
+    const ids = [first.id];
+    for (let index = 0; index < 9; index += 1) {
+      const row = await buildTask({ userId });
+      ids.push(row.id);
+    }
+    let reading = true;
+    const seen: number[] = [];
+    const reader = (async () => {
+      while (reading) {
+        const { changes } = await tasks.changesAfter(userId, seen.at(-1) ?? 0, 1_000);
+        seen.push(...changes.map(({ seq }) => seq));
+      }
+    })();
+    const writers = Array.from({ length: 50 }, async (_, writer) => {
+      const node = nodes[writer % nodes.length] ?? tasks;
+      for (let turn = 0; turn < 5; turn += 1) {
+        const id = ids[(writer + turn) % ids.length] ?? "";
+        const title = `${writer} ${turn}`;
+        if (turn === 4) {
+          // Several rows in one transaction, in an order of its own: nobody waits for somebody who waits for them.
+          const many = ids.toReversed().map((each) => ({ id: each, patch: { title } }));
+          await node.write(userId, many, { now: new Date(NOW) });
+        } else await node.write(userId, [{ id, patch: { title } }], { now: new Date(NOW) });
+      }
+    });
+    await Promise.all(writers);
+    reading = false;
+    await reader;
+    const { changes, head } = await tasks.changesAfter(userId, seen.at(-1) ?? 0, 10_000);
+    seen.push(...changes.map(({ seq }) => seq));
+    // Nothing came late: a reader that goes on from what it saw last misses nothing.
+    expect(seen).toEqual(Array.from({ length: head }, (_, index) => index + 1));
+    expect(head).toBe(10 + 50 * 4 + 50 * 10);
+  });
+
+  it("costs a write no statement", async () => {
+    const { userId, id } = await buildTask();
+    const stop = db.countStatements();
+    await patch(userId, id, "B");
+    expect(stop()).toBe(1);
+  });
+});
+
+describe("a request that comes again", () => {
+  const writesOf = (operation: string | null, announced: Announcement[] = []) =>
+    createTaskWrites({ tasks, operation, announce: (each) => announced.push(each), clock: () => NOW });
+  const caller = () => ({ userId: uuidv7(), timeZone: "UTC" });
+
+  it("creates one task, also when both run at once, and is answered alike", async () => {
+    const ada = caller();
+    const announced: Announcement[] = [];
+    const writes = writesOf(uuidv7(), announced);
+    const create = () => writes.create(ada, { ...newTask, tags: [] });
+    const answers = [...(await Promise.all([create(), create(), create()])), await create()];
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+    expect(await logOf(ada.userId)).toEqual(["1 create 1"]);
+    expect(announced).toHaveLength(1);
+  });
+
+  it("changes nothing any more, and is answered with what it did, whatever was done since", async () => {
+    const ada = caller();
+    const { id } = await writesOf(null).create(ada, { ...newTask, tags: [] });
+    const writes = writesOf(uuidv7());
+    const first = await writes.update(ada, { id, patch: { title: "B" } });
+    await writesOf(null).update(ada, { id, patch: { title: "C" } });
+    expect(await writes.update(ada, { id, patch: { title: "B" } })).toEqual(first);
+    expect(await tasks.find(ada.userId, id)).toMatchObject({ title: "C", version: 3 });
+  });
+
+  it("deletes, restores and reverts once", async () => {
+    const ada = caller();
+    const { id } = await writesOf(null).create(ada, { ...newTask, tags: [] });
+    const [deletion, restoration] = [writesOf(uuidv7()), writesOf(uuidv7())];
+    await deletion.delete(ada, { id });
+    await restoration.restore(ada, { id });
+    expect(await deletion.delete(ada, { id })).toBeNull();
+    expect(await restoration.restore(ada, { id })).toMatchObject({ version: 3 });
+    const again = writesOf(uuidv7());
+    await again.delete(ada, { id, ifMatch: [3] });
+    expect(await again.delete(ada, { id, ifMatch: [3] })).toBeNull();
+    expect(await logOf(ada.userId)).toEqual(["1 create 1", "2 delete 2", "3 restore 3", "4 delete 4"]);
+  });
+
+  it("of one person says nothing of another's", async () => {
+    const [ada, bob] = [caller(), caller()];
+    const operation = uuidv7();
+    const one = await writesOf(operation).create(ada, { ...newTask, tags: [] });
+    const other = await writesOf(operation).create(bob, { ...newTask, tags: [] });
+    expect(other.id).not.toBe(one.id);
+  });
+});
+
+describe("housekeeping", () => {
+  const keeper = (now: number, announced: Announcement[] = []) =>
+    createHousekeeping({
+      tasks,
+      keepTrash: 30 * DAY,
+      keepChanges: 90 * DAY,
+      announce: (each) => announced.push(each),
+      clock: () => now,
+    });
+
+  it("erases what was in the trash for thirty days, with its history, and says so", async () => {
+    const [old, young] = [await buildTask(), await buildTask()];
+    await trash(old.userId, old.id, NOW);
+    await trash(young.userId, young.id, NOW + DAY);
+    const announced: Announcement[] = [];
+    await keeper(NOW + 30 * DAY + 1, announced).sweep();
+    expect(await logOf(old.userId)).toEqual(["1 create 1", "2 delete 2", "3 erase 3"]);
+    expect(await logOf(young.userId)).toEqual(["1 create 1", "2 delete 2"]);
+    expect(await tasks.versions(old.userId, old.id, { limit: 10 })).toEqual([]);
+    expect(announced.filter(({ userId }) => userId === old.userId)).toEqual([
+      { userId: old.userId, event: "erased", tasks: [{ id: old.id, version: 3 }] },
+    ]);
+  });
+
+  it("erases more than one batch", async () => {
+    const { userId } = await buildTask();
+    const rows = Array.from({ length: 1_200 }, () => ({
+      ...buildRow({ userId, timeZone: "UTC" }, { ...newTask, tags: [] }, new Date(NOW)),
+      deletedAt: new Date(NOW),
+    }));
+    await tasks.insert(rows);
+    await keeper(NOW + 31 * DAY).sweep();
+    expect(await sql("SELECT id FROM tasks.tasks WHERE user_id = $1", userId)).toHaveLength(1);
+  });
+
+  it("removes old changes that something newer followed, and tells where the log begins", async () => {
+    const { userId, id } = await buildTask();
+    const still = await buildTask({ userId });
+    await patch(userId, id, "B", NOW + DAY);
+    await patch(userId, id, "C", NOW + 100 * DAY);
+    await keeper(NOW + 90 * DAY + 1).sweep();
+    // The first version was followed; the second is not old yet, and the other task has no newer one.
+    expect(await logOf(userId)).toEqual(["2 create 1", "3 update 2", "4 update 3"]);
+    expect((await tasks.changesAfter(userId, 0, 1)).compactedTo).toBe(1);
+    expect((await tasks.versions(userId, still.id, { limit: 5 })).map(({ version }) => version)).toEqual([1]);
+    const { changes } = await tasks.snapshot(userId, { after: null, upTo: null, limit: 10 });
+    expect(changes.map(({ seq }) => seq)).toEqual([4, 2]);
+  });
+
+  it("may be done by two nodes at once while people write", async () => {
+    const { userId, id } = await buildTask();
+    for (let turn = 0; turn < 20; turn += 1) await patch(userId, id, `old ${turn}`);
+    const later = NOW + 200 * DAY;
+    const sweeps = [keeper(later).sweep(), keeper(later).sweep()];
+    const writing = Array.from({ length: 20 }, (_, turn) => patch(userId, id, `new ${turn}`, later));
+    await Promise.all([...sweeps, ...writing]);
+    const { head, compactedTo, changes } = await tasks.changesAfter(userId, 0, 100);
+    expect(head).toBe(41);
+    expect(changes.map(({ seq }) => seq)).toEqual(
+      Array.from({ length: head - compactedTo }, (_, index) => compactedTo + 1 + index),
+    );
+  });
+
+  it("forgets answers after a day", async () => {
+    const userId = uuidv7();
+    const stored = { request: Buffer.from("x"), answer: null };
+    await tasks.saveAnswer(userId, "old", stored, new Date(NOW));
+    await tasks.saveAnswer(userId, "new", stored, new Date(NOW + DAY));
+    await keeper(NOW + DAY + 1).sweep();
+    expect(await sql("SELECT key FROM tasks.answers WHERE user_id = $1", userId)).toEqual([{ key: "new" }]);
+  });
+});

@@ -1,0 +1,51 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+
+export interface Line {
+  /** What to connect to, instead of the server itself. */
+  url: string;
+  /** As when a cable is pulled: whoever is connected no longer is, and nobody can be. */
+  cut(): void;
+  restore(): Promise<void>;
+}
+
+/**
+ * A line to RabbitMQ that can be cut.
+ *
+ * @param amqpUrl of the server, on this machine
+ */
+export async function openLine(amqpUrl: string): Promise<Line> {
+  const target = new URL(amqpUrl);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(Number(target.port || 5672), target.hostname);
+    near.pipe(far).pipe(near);
+    hold(near, far);
+    hold(far, near);
+  });
+  function hold(socket: Socket, other: Socket): void {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      sockets.delete(socket);
+      other.destroy();
+    });
+  }
+  const listen = async (port: number): Promise<void> => {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+  };
+  await listen(0);
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("no address");
+  return {
+    url: Object.assign(new URL(amqpUrl), { hostname: "127.0.0.1", port: String(address.port) }).href,
+    cut(): void {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+    async restore(): Promise<void> {
+      if (!server.listening) await listen(address.port);
+    },
+  };
+}
