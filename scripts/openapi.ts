@@ -6,6 +6,7 @@ import { toOpenApi30 } from "../services/api/openapi/openapi-3.0.ts";
 import { buildOpenApi, extendOpenApi } from "../services/api/openapi.ts";
 import { routes } from "../services/api/routes.ts";
 import { authActions } from "../services/auth/auth.schema.ts";
+import { authEvents } from "../services/auth/events.schema.ts";
 import { taskEvents } from "../services/tasks/events.schema.ts";
 import { taskActions } from "../services/tasks/tasks.schema.ts";
 import { renderBusDocument } from "./bus-document.ts";
@@ -32,7 +33,7 @@ const complaints = (await Promise.all([lintOpenApi(text), lintOpenApi(JSON.strin
 const bus = await readFile(inProject("docs/bus.md"), "utf8");
 const documents = {
   "services/api/openapi.json": text,
-  "docs/bus.md": renderBusDocument(bus, { ...contracts, api: {} }, taskEvents),
+  "docs/bus.md": renderBusDocument(bus, { ...contracts, api: {} }, { ...authEvents, ...taskEvents }),
 };
 
 for (const [path, wanted] of Object.entries(documents)) {

@@ -1,5 +1,6 @@
 import type { ActionsOf, EventsOf } from "../lib/bus.ts";
 import type { authActions } from "./auth/auth.schema.ts";
+import type { authEvents } from "./auth/events.schema.ts";
 import type { taskEvents } from "./tasks/events.schema.ts";
 import type { taskActions } from "./tasks/tasks.schema.ts";
 
@@ -11,5 +12,5 @@ import type { taskActions } from "./tasks/tasks.schema.ts";
 declare module "../lib/bus.ts" {
   interface Actions extends ActionsOf<"auth", typeof authActions>, ActionsOf<"tasks", typeof taskActions> {}
   interface Actions extends ActionsOf<"api", Record<never, never>> {}
-  interface Events extends EventsOf<typeof taskEvents> {}
+  interface Events extends EventsOf<typeof authEvents>, EventsOf<typeof taskEvents> {}
 }

@@ -11,8 +11,10 @@ export function assertProblem(answer: Pick<Answer, "status" | "body">, refusal: 
   expect(currentVersion).toBe(refusal.currentVersion);
   // Of what is missing and of what is another's, the same is said.
   if (code === "not_found") expect(detail).toBe("There is nothing here, or it is not yours.");
-  const steps = (pointer: string): string | undefined => pointer.slice(at.length).split("/")[1];
-  const named = (errors ?? []).map(({ pointer }: { pointer: string }) => steps(pointer));
+  const named = (errors ?? []).map(
+    ({ pointer, parameter }: { pointer?: string; parameter?: string }) =>
+      parameter ?? pointer?.slice(at.length).split("/")[1],
+  );
   expect([...new Set(named)].sort()).toEqual([...(refusal.fields ?? [])].sort());
 }
 

@@ -51,6 +51,17 @@ export function belongs(task: ModelTask, query: Query, { timeZone }: ModelPerson
   );
 }
 
+/** Bounds that leave nothing between them: such a list is refused, since nobody can mean it. */
+export function emptyRanges(query: Query, { timeZone }: ModelPerson): string[] {
+  return ["due", "created", "updated", "completed"]
+    .filter((name) => {
+      const [from, to] = [query[`${name}From`], query[`${name}To`]];
+      if (from === undefined || to === undefined) return false;
+      return instantOf(from, timeZone) >= instantOf(to, timeZone);
+    })
+    .map((name) => `${name}To`);
+}
+
 /** Negative when the first comes before the second, 0 when the list may have them either way. */
 export function compare(a: ModelTask, b: ModelTask, query: Query, { timeZone }: ModelPerson): number {
   for (const key of (query.sort ?? "-createdAt").split(",")) {

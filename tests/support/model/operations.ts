@@ -153,6 +153,7 @@ export function sequences(now: number, maxOperations: number): fc.Arbitrary<Oper
       dueFrom: bounds,
       dueTo: bounds,
       sort,
+      count: fc.constantFrom("true", "false"),
     },
     { requiredKeys: [] },
   );

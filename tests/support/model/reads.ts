@@ -1,6 +1,7 @@
 import type { History, TaskVersion } from "../../../services/tasks/changes.schema.ts";
 import type { TrashedTask, TrashPage } from "../../../services/tasks/trash.schema.ts";
 import { assertProblem, assertTag } from "./answers.ts";
+import { emptyRanges } from "./lists.ts";
 import { assertMoment, exact } from "./moments.ts";
 import type { Action } from "./operations.ts";
 import { changedFields, current, find, NOT_FOUND, placeOf } from "./rules.ts";
@@ -79,6 +80,10 @@ export async function readList(
   const time = bound && boundOf(actor, bound, limit);
   const query = { ...filter, ...(time ? { [bound]: time } : {}) };
   const { answer, sentAt } = await send(world, actor, get(listPath({ query, limit })));
+  const empty = emptyRanges(query, actor.model);
+  if (empty.length > 0) {
+    return assertProblem(answer, { status: 422, code: "validation_failed", fields: empty });
+  }
   expect(answer.status).toBe(200);
   takePage(actor, beginWalk(actor, query, limit, sentAt), answer, sentAt);
 }
@@ -105,6 +110,12 @@ export async function readNextPage(
   const query = of === "another list" ? { ...walk.query, tag: "elsewhere" } : walk.query;
   const asking = of === "theirs" ? other : actor;
   const { answer, sentAt } = await send(world, asking, get(listPath({ ...walk, query })));
+  const empty = emptyRanges(query, asking.model);
+  if (empty.length > 0) {
+    // Where the person is now, the dates leave nothing between them.
+    actor.walks = actor.walks.filter((each) => each !== walk || of !== "it");
+    return assertProblem(answer, { status: 422, code: "validation_failed", fields: empty });
+  }
   if (of !== "it") return assertProblem(answer, { status: 400, code: "invalid_cursor" });
   expect(answer.status).toBe(200);
   takePage(actor, walk, answer, sentAt);

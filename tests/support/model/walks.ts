@@ -24,7 +24,9 @@ export const beginWalk = ({ model }: Actor, query: Query, limit: number, now: nu
 /** Holds a page against the model, and goes on or ends with it. @param now milliseconds */
 export function takePage(actor: Actor, walk: Walk, { body, headers }: Answer, now: number): void {
   const { model } = actor;
-  const { items, nextCursor }: TaskPage = Object(body);
+  const { items, nextCursor, total }: TaskPage = Object(body);
+  const all = model.tasks.filter((task) => belongs(task, walk.query, model, now));
+  expect(total).toBe(walk.query.count === "true" ? all.length : undefined);
   expect(items.length).toBeLessThanOrEqual(walk.limit);
   if (nextCursor !== null) {
     expect(items).toHaveLength(walk.limit);
