@@ -1,5 +1,6 @@
 import Joi from "joi";
 import type { ActionSchema, Context } from "moleculer";
+import type { Bus } from "./bus.ts";
 import { type ProblemCode, problem } from "./errors.ts";
 import type { Identity, Scope } from "./passport.ts";
 import { locale } from "./schema.ts";
@@ -13,6 +14,8 @@ export interface Contract<Params, Result> {
   summary: string;
   params: Joi.ObjectSchema<Params>;
   result: Joi.Schema<Result>;
+  /** Params that have a default: whoever calls may leave them out. */
+  defaults?: readonly (keyof Params)[];
   /** What the caller must be allowed to do; every action for signed-in people names one. */
   scope?: Scope;
   /** Only a service that acts for the person by this name may call it: `auth` is auth itself. */
@@ -40,6 +43,9 @@ export interface Caller extends Identity {
   from?: Client;
 }
 
+/** What a handler gets: calls and events that are known take what they say they take, others are not there. */
+export type ActionContext<P> = Omit<Context<P>, keyof Bus> & Bus;
+
 type Guarded = ActionSchema & {
   access: "passport" | "open";
   scope?: Scope | undefined;
@@ -50,7 +56,7 @@ type Guarded = ActionSchema & {
 /** An action for a person. The passport guard has verified who that is, and the scope, before the handler runs. */
 export function action<P, R>(
   contract: Contract<P, R> & ({ scope: Scope } | { client: string }),
-  handler: (params: P, caller: Caller, ctx: Context<P>) => Promise<R>,
+  handler: (params: P, caller: Caller, ctx: ActionContext<P>) => Promise<R>,
 ): Guarded {
   return {
     access: "passport",
@@ -65,7 +71,7 @@ export function action<P, R>(
 /** An action that anyone on the bus may call: it protects nothing, or checks its own credentials. */
 export function openAction<P, R>(
   contract: Contract<P, R>,
-  handler: (params: P, client: Client, ctx: Context<P>) => Promise<R>,
+  handler: (params: P, client: Client, ctx: ActionContext<P>) => Promise<R>,
 ): Guarded {
   return {
     access: "open",
@@ -133,7 +139,9 @@ const nothing = Joi.object<Record<string, never>>({});
  *
  * @throws what `check` throws: the service is not ready
  */
-export const readyAction = (check: (ctx: Context) => Promise<unknown>): Guarded =>
+export const readyAction = (
+  check: (ctx: ActionContext<Record<string, never>>) => Promise<unknown>,
+): Guarded =>
   openAction(
     { summary: "Whether the service can do its work", params: nothing, result: Joi.boolean() },
     async (_params, _client, ctx) => {

@@ -11,6 +11,9 @@ export const text = (): Joi.StringSchema =>
 /** A UUID of any version; ids that Taskmesh makes are version 7 (RFC 9562). */
 export const uuid = (): Joi.StringSchema => Joi.string().guid({ separator: "-", wrapper: false }).lowercase();
 
+/** The result of an action that answers nothing. */
+export const nothing = (): Joi.AnySchema<null> => Joi.any<null>().valid(null);
+
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt]([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})$/;
 

@@ -11,6 +11,7 @@ const CODES: Record<string, string> = {
   "string.empty": "too_short",
   "string.min": "too_short",
   "string.max": "too_long",
+  "string.pattern.base": "invalid_format",
   "password.bytes": "too_long",
   "array.min": "too_few",
   "array.max": "too_many",
@@ -18,6 +19,9 @@ const CODES: Record<string, string> = {
   "number.min": "too_small",
   "number.max": "too_large",
 };
+
+/** Joi's own repeats what was sent. */
+const MESSAGES = { "string.pattern.base": "{{#label}} does not have the required form" };
 
 /** More than anyone reads; a body of nothing but unknown fields must not cost more than it is worth. */
 const MAX_VIOLATIONS = 100;
@@ -53,7 +57,11 @@ function suggestion(schema: Joi.ObjectSchema, path: (string | number)[]): string
  * Messages never repeat what was sent: it may be a password.
  */
 export function validate<T>(schema: Joi.ObjectSchema<T>, input: unknown): T {
-  const { value, error } = schema.validate(input, { abortEarly: false, errors: { wrap: { label: '"' } } });
+  const { value, error } = schema.validate(input, {
+    abortEarly: false,
+    errors: { wrap: { label: '"' } },
+    messages: MESSAGES,
+  });
   if (error)
     throw validationFailed(
       distinct(error.details)

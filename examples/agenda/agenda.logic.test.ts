@@ -5,7 +5,7 @@ const buildTask = (id: string): Task => ({ id, title: `Task ${id}`, priority: "n
 
 const listing =
   (lists: { overdue: Task[]; today: Task[] }): ListTasks =>
-  async ({ due }) => ({ items: lists[due] });
+  async ({ due }) => ({ items: due === "overdue" || due === "today" ? lists[due] : [] });
 
 test("overdue tasks and those of today are told apart", async () => {
   const lists = { overdue: [buildTask("a")], today: [buildTask("b")] };

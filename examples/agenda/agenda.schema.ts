@@ -1,4 +1,5 @@
 import Joi from "joi";
+import type { ActionsOf } from "../../lib/bus.ts";
 import { uuid } from "../../lib/schema.ts";
 
 /** What an agenda says of a task. */
@@ -37,3 +38,8 @@ export const agendaActions = {
     }),
   },
 } as const;
+
+/** From here on, who calls `agenda.today` is told by the compiler what comes back. */
+declare module "../../lib/bus.ts" {
+  interface Actions extends ActionsOf<"agenda", typeof agendaActions> {}
+}

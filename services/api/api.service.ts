@@ -42,7 +42,7 @@ const EXPOSED_HEADERS = [
 /** What a client may call its request; anything else is replaced, so that it can't forge log lines. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 /** Services that the gateway can't do without. */
-const NEEDED = ["auth", "tasks"];
+const NEEDED = ["auth", "tasks"] as const;
 const READY_TIMEOUT = 2_000;
 
 /** Compares whole origins; one that is not listed gets an answer that its browser withholds. */

@@ -3,6 +3,7 @@ import type { Context } from "moleculer";
 import type { GatewayResponse, IncomingRequest } from "moleculer-web";
 import { v7 as uuidv7 } from "uuid";
 import { isIdempotencyKey } from "../../lib/action.ts";
+import type { ResultOf } from "../../lib/bus.ts";
 import { problem } from "../../lib/errors.ts";
 import { clientAddress } from "./client-address.ts";
 import { entityTag, isFresh, readConditions } from "./conditions.ts";
@@ -31,15 +32,18 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
     const deadline = Date.now() + DEADLINE;
-    const call = async <T>(action: string, params: object, meta: object): Promise<T> =>
-      ctx.call(action, params, { meta, timeout: Math.max(1, deadline - Date.now()) });
+    const timeout = (): number => Math.max(1, deadline - Date.now());
 
     const client = {
       address: clientAddress(request, trustedProxies),
       userAgent: request.headers["user-agent"],
       locale: preferredLanguage(request),
     };
-    const caller = route.access === "bearer" ? await authenticate(request, call) : undefined;
+    // auth says who it is, at every request, so that a session that ended is felt at once.
+    const caller =
+      route.access === "bearer"
+        ? await ctx.call("auth.verify", { token: bearerToken(request) }, { timeout: timeout() })
+        : undefined;
     if (caller) await limits.countUser(caller.user.id, response);
     else await limits.countAddress(request, response, route);
     const conditions = route.conditional ? readConditions(request) : {};
@@ -47,7 +51,11 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
     const params = await readParams(route, request, response, pathParams(request));
     const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
-    const result = await call(route.action, { ...params, ...conditions, ...resumed }, meta);
+    const result: unknown = await ctx.call(
+      route.action,
+      { ...params, ...conditions, ...resumed },
+      { meta, timeout: timeout() },
+    );
     if (ctx.meta.replayed === true) response.setHeader("Idempotency-Replayed", "true");
     if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
     else respond(route, request, response, result);
@@ -72,19 +80,8 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
   }
 }
 
-interface Caller {
-  user: { id: string };
-  session: { id: string } | null;
-  passport: string;
-}
-
-/** auth says who it is, at every request, so that a session that ended is felt at once. */
-async function authenticate(
-  request: IncomingMessage,
-  call: <T>(action: string, params: object, meta: object) => Promise<T>,
-): Promise<Caller> {
-  return call("auth.verify", { token: bearerToken(request) }, {});
-}
+/** Who a request is for, as auth says. */
+type Caller = ResultOf<"auth.verify">;
 
 /** RFC 6750, section 2.1: the header, once, and nothing but the header. */
 function bearerToken(request: IncomingMessage): string {

@@ -70,6 +70,7 @@ export const accountActions = {
       password: newPassword.required(),
       name: name.default(""),
     }).meta({ title: "NewAccount" }),
+    defaults: ["name"],
     result: user,
     errors: ["email_taken", "overloaded"],
   },

@@ -46,6 +46,7 @@ export const apiTokenActions = {
         .description("An instant; without it the token does not expire")
         .example("2027-12-01T00:00:00Z"),
     }).meta({ title: "NewApiToken" }),
+    defaults: ["expiresAt"],
     result: Joi.object<ApiToken & { token: string }, true>({
       ...apiTokenFields,
       token: Joi.string().required().description("Shown this once").example("tmp_AZ…"),

@@ -19,6 +19,7 @@ export const clientActions = {
     scope: "tasks:read",
     role: "service",
     params: Joi.object<{ limit: number; cursor?: string }, true>({ limit, cursor: after }),
+    defaults: ["limit"],
     result: pageOf(
       Joi.object<{ id: string; timeZone: string; locale: string }, true>({
         id: uuid().required(),

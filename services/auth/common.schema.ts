@@ -7,7 +7,8 @@ interface Page<T> {
   nextCursor: string | null;
 }
 
-export const nothing = Joi.valid(null);
+/** The result of an action that answers nothing. */
+export const nothing = Joi.any<null>().valid(null);
 export const noParams = Joi.object<Record<string, never>, true>({});
 export const byId = Joi.object<{ id: string }, true>({ id: uuid().required() });
 

@@ -9,6 +9,11 @@ export type Operation =
   | { op: "update"; id: string; version?: number; task: TaskPatch }
   | { op: "delete"; id: string; version?: number };
 
+/** As it is sent: what has a default may be left out. */
+type OperationIn =
+  | { op: "create"; task: Pick<NewTask, "title"> & TaskPatch }
+  | Exclude<Operation, { op: "create" }>;
+
 /** Why one operation was not done. The gateway makes it a problem document. */
 export interface OperationProblem {
   code: string;
@@ -81,14 +86,15 @@ export const bulkActions = {
       "Up to 500 operations; each has its result in the same place of `results`, with a `problem` when it was not done. " +
       "By default all are done or none: then those that could have been have the problem `not_applied` (424). A task can " +
       "come once.",
-    params: Joi.object<BulkParams<Operation>, true>({
-      operations: Joi.array<Operation[]>()
+    params: Joi.object<BulkParams<OperationIn>, true>({
+      operations: Joi.array<OperationIn[]>()
         .items(operations.create, operations.update, operations.delete)
         .min(1)
         .max(MAX_OPERATIONS)
         .required(),
       ...flags,
     }).meta({ title: "Bulk" }),
+    defaults: ["atomic", "dryRun"],
     result: Joi.object<{ results: OperationResult[] }, true>({
       results: Joi.array()
         .items(

@@ -81,6 +81,7 @@ export const changeActions = {
       since: since().description("`nextSince` of the answer before").example(811),
       limit: Joi.number().integer().min(1).max(1_000).default(100).description("Changes in a page"),
     }),
+    defaults: ["limit"],
     result: Joi.object<Changes, true>({
       changes: Joi.array().items(change).required(),
       nextSince: since()
@@ -128,6 +129,7 @@ export const changeActions = {
         .description("`nextCursor` of the page before")
         .example("12"),
     }),
+    defaults: ["limit"],
     result: Joi.object<History, true>({
       items: Joi.array()
         .items(

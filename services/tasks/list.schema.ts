@@ -202,6 +202,7 @@ export const listActions = {
       "Filters narrow the list down together. It comes in pages: ask for the next one with `cursor`, or follow the " +
       "`Link` header. No task is skipped or comes twice unless it moved itself.",
     params: listParams,
+    defaults: ["limit", "count", "explain"],
     result: Joi.object<TaskPage<SparseTask>, true>({
       items: Joi.array().items(sparseTask).required(),
       nextCursor: Joi.string().allow(null).required().example(null).description("null on the last page"),

@@ -1,4 +1,5 @@
 import Joi from "joi";
+import { nothing } from "../../lib/schema.ts";
 import { bulkActions } from "./bulk.schema.ts";
 import { changeActions } from "./changes.schema.ts";
 import { listActions } from "./list.schema.ts";
@@ -20,6 +21,7 @@ export const taskActions = {
     summary: "Create a task",
     scope: "tasks:write",
     params: newTask,
+    defaults: ["description", "status", "priority", "due", "tags"],
     result: taskSchema,
   },
   ...listActions,
@@ -40,7 +42,7 @@ export const taskActions = {
     scope: "tasks:write",
     description: "It goes to the trash, from where it can be restored.",
     params: Joi.object<{ id: string } & Conditions, true>({ ...byId, ...conditions }),
-    result: Joi.valid(null),
+    result: nothing(),
     errors: ["not_found"],
   },
   ...statsActions,
@@ -51,6 +53,6 @@ export const taskActions = {
     summary: "Erase everything that the service holds of a deleted person",
     client: "auth",
     params: Joi.object<Record<string, never>, true>({}),
-    result: Joi.valid(null),
+    result: nothing(),
   },
 } as const;

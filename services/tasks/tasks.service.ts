@@ -1,6 +1,7 @@
-import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
+import type { ServiceSchema } from "moleculer";
 import { loadEnv } from "../../config/env.ts";
-import { action, type Contract, readDelivery, readyAction } from "../../lib/action.ts";
+import { type ActionContext, action, type Contract, readDelivery, readyAction } from "../../lib/action.ts";
+import type { Bus } from "../../lib/bus.ts";
 import type { Identity, Scope } from "../../lib/passport.ts";
 import { validate } from "../../lib/validator.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
@@ -24,7 +25,7 @@ const clock = Date.now;
 const database = openDatabase(env.TASKS_DATABASE_URL);
 const repository = createTaskRepository(database);
 
-let broker: ServiceBroker;
+let broker: Bus;
 let cursors: Cursors;
 
 /** Others read what it was from the log; who misses this finds it there all the same. */
@@ -58,7 +59,7 @@ const housekeeping = createHousekeeping({
 const HOUSEKEEPING_INTERVAL = 10 * 60_000;
 let sweeping: NodeJS.Timeout;
 
-const requestOf = <P>(ctx: Context<P>, params: unknown, { userId }: Identity): Request => ({
+const requestOf = <P>(ctx: ActionContext<P>, params: unknown, { userId }: Identity): Request => ({
   ...readDelivery(ctx),
   userId,
   action: ctx.action?.name ?? "",
@@ -70,7 +71,7 @@ const write = <P, R>(
   contract: Contract<P, R> & { scope: Scope },
   work: (writes: TaskWrites, params: P, caller: Identity) => Promise<R>,
 ) =>
-  action(contract, (params, caller, ctx: Context<P>) =>
+  action(contract, (params, caller, ctx: ActionContext<P>) =>
     idempotency.once(requestOf(ctx, params, caller), (writes) => work(writes, params, caller)),
   );
 

@@ -1,4 +1,5 @@
 import Joi from "joi";
+import { nothing } from "../../lib/schema.ts";
 import { byId, type Conditions, conditions, type Task, taskSchema, taskSchemaWith } from "./task.schema.ts";
 
 export interface TrashedTask extends Task {
@@ -27,6 +28,7 @@ export const trashActions = {
       limit: Joi.number().integer().min(1).max(100).default(20).description("Tasks in a page"),
       cursor: Joi.string().max(2048).description("`nextCursor` of the page before").example("Yx0Rk3…"),
     }),
+    defaults: ["limit"],
     result: Joi.object<TrashPage, true>({
       items: Joi.array().items(trashedTask).required(),
       nextCursor: Joi.string().allow(null).required().example(null).description("null on the last page"),
@@ -45,13 +47,13 @@ export const trashActions = {
     scope: "tasks:write",
     description: "With its history: nothing can bring it back.",
     params: one,
-    result: Joi.valid(null),
+    result: nothing(),
     errors: ["not_found"],
   },
   emptyTrash: {
     summary: "Erase all deleted tasks for good",
     scope: "tasks:write",
     params: Joi.object<Record<string, never>, true>({}),
-    result: Joi.valid(null),
+    result: nothing(),
   },
 } as const;
