@@ -19,6 +19,7 @@ const route = Joi.object<Route, true>({
   bodyAs: Joi.string(),
   status: Joi.number().valid(200, 201, 202, 204).required(),
   location: Joi.string().pattern(PATH),
+  text: Joi.string().pattern(ACTION),
   paged: Joi.boolean().valid(true),
   tagged: Joi.boolean().valid(true),
   conditional: Joi.boolean().valid(true),

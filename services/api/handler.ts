@@ -37,7 +37,8 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
     const client = {
       address: clientAddress(request, trustedProxies),
       userAgent: request.headers["user-agent"],
-      locale: preferredLanguage(request),
+      // Of whoever registers.
+      ...(route.access === "open" ? { locale: preferredLanguage(request) } : {}),
     };
     // auth says who it is, at every request, so that a session that ended is felt at once.
     const caller =
@@ -52,7 +53,7 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
     const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
     const result: unknown = await ctx.call(
-      route.action,
+      route.text ?? route.action,
       { ...params, ...conditions, ...resumed },
       { meta, timeout: timeout() },
     );
@@ -142,7 +143,10 @@ function respond(route: Route, request: IncomingRequest, response: ServerRespons
     response.writeHead(204).end();
     return;
   }
-  const body = JSON.stringify(route.partial ? withProblems(result, failedOf(request, route)) : result);
+  const body =
+    typeof fields.text === "string" && route.text
+      ? fields.text
+      : JSON.stringify(route.partial ? withProblems(result, failedOf(request, route)) : result);
   response.writeHead(route.status, {
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": Buffer.byteLength(body),

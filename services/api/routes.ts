@@ -18,6 +18,8 @@ export interface Route {
   status: 200 | 201 | 202 | 204;
   /** The path of what was created. `:name` stands for a field of the result. */
   location?: string;
+  /** Action of the same params that answers with the body as `text`, instead of `action`: it is not read on its way. */
+  text?: string;
   /** The result has a `nextCursor`: it also goes into a `Link` header (RFC 8288). */
   paged?: true;
   /** The result has a `version`: it is the ETag of the answer, and a reader that has it already gets 304. */
@@ -60,7 +62,7 @@ export const routes: Route[] = [
   { method: "GET",    path: "/.well-known/jwks.json", action: "auth.jwks",     access: "open",   input: "none",  status: 200, maxAge: 60 },
 
   { method: "POST",   path: "/tasks",                 action: "tasks.create",  access: "bearer", input: "body",  status: 201, location: "/tasks/:id", tagged: true, repeatable: true },
-  { method: "GET",    path: "/tasks",                 action: "tasks.list",    access: "bearer", input: "query", status: 200, paged: true },
+  { method: "GET",    path: "/tasks",                 action: "tasks.list",    access: "bearer", input: "query", status: 200, paged: true, text: "tasks.listText" },
   { method: "POST",   path: "/tasks/bulk",            action: "tasks.bulk",    access: "bearer", input: "body",  status: 200, repeatable: true, partial: true },
   { method: "GET",    path: "/tasks/:id",             action: "tasks.get",     access: "bearer", input: "query", status: 200, tagged: true },
   { method: "PATCH",  path: "/tasks/:id",             action: "tasks.update",  access: "bearer", input: "body",  status: 200, bodyAs: "patch", tagged: true, conditional: true, repeatable: true },

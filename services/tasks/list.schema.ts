@@ -59,6 +59,12 @@ export interface TaskPage<T extends SparseTask = Task> {
   explain?: Explanation;
 }
 
+/** A `TaskPage` as JSON. */
+export interface TaskPageText {
+  text: string;
+  nextCursor: string | null;
+}
+
 /** How a list was read; every instant in UTC. */
 export interface Explanation {
   timeZone: string;
@@ -209,6 +215,18 @@ export const listActions = {
       total: Joi.number().integer().min(0).description("With `count`: tasks on all pages").example(1),
       explain: explanation.description("With `explain`: how the list was read"),
     }).meta({ title: "TaskPage" }),
+    errors: ["invalid_cursor"],
+  },
+  listText: {
+    summary: "List your tasks, as JSON",
+    scope: "tasks:read",
+    description: "The result of `tasks.list` as a text, for the gateway: nobody on its way has to read it.",
+    params: listParams,
+    result: Joi.object<TaskPageText, true>({
+      text: Joi.string().required(),
+      nextCursor: Joi.string().allow(null).required(),
+    }),
+    defaults: ["limit", "count", "explain"],
     errors: ["invalid_cursor"],
   },
   get: {

@@ -276,6 +276,37 @@ describe("a cursor", () => {
   });
 });
 
+describe("a task in a list", () => {
+  const texts = fc
+    .oneof(fc.string({ unit: "binary", maxLength: 40 }), titles)
+    .map((value) => value.replaceAll("\0", ""));
+  const any = fc
+    .record({
+      title: texts,
+      description: texts,
+      status: fc.constantFrom(...STATUSES),
+      priority: fc.constantFrom(...PRIORITIES),
+      due: fc.oneof(dues, fc.constantFrom("0001-01-01", "9999-12-31", "9999-12-31T23:59:59.999Z")),
+      tags: fc.uniqueArray(texts, { maxLength: 3 }),
+    })
+    .filter(({ title, description, tags }) =>
+      [title, description, ...tags].every((value) => value.isWellFormed()),
+    );
+
+  it("is the same as the task by itself, though PostgreSQL writes the one and this program the other", async () => {
+    await fc.assert(
+      fc.asyncProperty(any, async (task) => {
+        const caller = { userId: uuidv7(), timeZone: ZONE };
+        const created = await writes.create(caller, task);
+        const { items } = await logic.list(caller, validate(taskActions.list.params, {}));
+        expect(items).toEqual([created]);
+        expect(Object.keys(items[0] ?? {})).toEqual(Object.keys(created));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
 describe("a filter", () => {
   const bounds = fc.option(
     fc.oneof(

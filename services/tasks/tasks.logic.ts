@@ -2,8 +2,8 @@ import { notFound, problem } from "../../lib/errors.ts";
 import type { Cursors, Position } from "./cursors.logic.ts";
 import { startOfDay } from "./due.logic.ts";
 import { explainFilter, readFilter } from "./filters.logic.ts";
-import type { ListParams, SortField, SortKey, TaskPage } from "./list.schema.ts";
-import type { SparseTask, Task, TaskField } from "./task.schema.ts";
+import type { ListParams, SortField, SortKey, TaskPage, TaskPageText } from "./list.schema.ts";
+import { PRIORITIES, type SparseTask, type Task, type TaskField } from "./task.schema.ts";
 import { toTaskView } from "./task-view.logic.ts";
 import type { ListedRow, SortOrder, TaskQueries, TaskRow } from "./tasks.repository.ts";
 import type { Caller } from "./writes.logic.ts";
@@ -29,6 +29,48 @@ export function createTaskLogic({ tasks, cursors, clock }: TaskLogicOptions) {
     await tasks.moveDates(userId, timeZone, days);
   }
 
+  /** A page as the text that a client gets: nothing on its way has to read it. @throws invalid_cursor, validation_failed */
+  async function listText(caller: Caller, params: ListParams): Promise<TaskPageText> {
+    const { cursor, limit, fields, count, explain, sort, ...filtered } = params;
+    const { userId, timeZone } = caller;
+    const now = new Date(clock());
+    const filter = readFilter(params, now, timeZone);
+    const order = orderOf(params);
+    const name = JSON.stringify([userId, Object.entries(filtered).sort(), order]);
+    const after = cursor === undefined ? null : cursors().read(cursor, name);
+    if (cursor !== undefined && after === null) {
+      throw problem("invalid_cursor", "The cursor was not made for this filter and sort.");
+    }
+    if (filter.due.length > 0 || order.some(({ field }) => field === "due")) await settleDates(caller);
+
+    // One more than asked for shows whether there is a next page.
+    const [rows, total, words] = await Promise.all([
+      tasks.list(userId, { ...filter, order, after, limit: limit + 1 }),
+      count ? tasks.count(userId, filter) : undefined,
+      explain && filter.q !== undefined ? tasks.searchWords(filter.q) : undefined,
+    ]);
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    const items = page.map(({ json }) => (fields ? JSON.stringify(sparse(JSON.parse(json), fields)) : json));
+    const nextCursor = rows.length > limit && last ? cursors().write(positionOf(last, order), name) : null;
+    const rest = JSON.stringify({
+      nextCursor,
+      ...(total === undefined ? {} : { total }),
+      ...(explain
+        ? {
+            explain: {
+              timeZone,
+              now: now.toISOString(),
+              filter: explainFilter(params, filter, now, timeZone),
+              sort: [...order, { ...order.at(-1), field: "id" }].map(explainOrder),
+              ...(words ? { search: { words } } : {}),
+            },
+          }
+        : {}),
+    });
+    return { text: `{"items":[${items.join(",")}],${rest.slice(1)}`, nextCursor };
+  }
+
   return {
     settleDates,
 
@@ -36,44 +78,10 @@ export function createTaskLogic({ tasks, cursors, clock }: TaskLogicOptions) {
       sparse(found(await tasks.find(userId, id)), fields),
 
     /** @throws invalid_cursor, validation_failed */
-    async list(caller: Caller, params: ListParams): Promise<TaskPage<SparseTask>> {
-      const { cursor, limit, fields, count, explain, sort, ...filtered } = params;
-      const { userId, timeZone } = caller;
-      const now = new Date(clock());
-      const filter = readFilter(params, now, timeZone);
-      const order = orderOf(params);
-      const name = JSON.stringify([userId, Object.entries(filtered).sort(), order]);
-      const after = cursor === undefined ? null : cursors().read(cursor, name);
-      if (cursor !== undefined && after === null) {
-        throw problem("invalid_cursor", "The cursor was not made for this filter and sort.");
-      }
-      if (filter.due.length > 0 || order.some(({ field }) => field === "due")) await settleDates(caller);
+    list: async (caller: Caller, params: ListParams): Promise<TaskPage<SparseTask>> =>
+      JSON.parse((await listText(caller, params)).text),
 
-      // One more than asked for shows whether there is a next page.
-      const [rows, total, words] = await Promise.all([
-        tasks.list(userId, { ...filter, order, after, limit: limit + 1 }),
-        count ? tasks.count(userId, filter) : undefined,
-        explain && filter.q !== undefined ? tasks.searchWords(filter.q) : undefined,
-      ]);
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      return {
-        items: page.map((row) => sparse(toTaskView(row), fields)),
-        nextCursor: rows.length > limit && last ? cursors().write(positionOf(last, order), name) : null,
-        ...(total === undefined ? {} : { total }),
-        ...(explain
-          ? {
-              explain: {
-                timeZone,
-                now: now.toISOString(),
-                filter: explainFilter(params, filter, now, timeZone),
-                sort: [...order, { ...order.at(-1), field: "id" }].map(explainOrder),
-                ...(words ? { search: { words } } : {}),
-              },
-            }
-          : {}),
-      };
-    },
+    listText,
   };
 }
 
@@ -108,13 +116,14 @@ function sparse(task: Task, fields?: TaskField[]): SparseTask {
   return { id, version, ...Object.fromEntries(Object.entries(task).filter(([name]) => asked.has(name))) };
 }
 
-const positionOf = (row: ListedRow, order: SortOrder[]): Position => {
+/** The values of the sort keys of a task, and its id. */
+function positionOf({ json, dueAt, relevance }: ListedRow, order: SortOrder[]): Position {
+  const task: Task = JSON.parse(json);
   const values = {
-    ...row,
-    createdAt: row.createdAt.toISOString(),
-    updatedAt: row.updatedAt.toISOString(),
-    relevance: row.relevance ?? null,
+    ...task,
+    priority: PRIORITIES.indexOf(task.priority),
+    due: dueAt?.toISOString() ?? null,
+    relevance: relevance ?? null,
   };
-  const due = row.dueAt?.toISOString() ?? null;
-  return [...order.map(({ field }) => (field === "due" ? due : values[field])), row.id];
-};
+  return [...order.map(({ field }) => values[field]), task.id];
+}

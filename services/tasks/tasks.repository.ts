@@ -11,12 +11,17 @@ import { createAnswerQueries } from "./answers.repository.ts";
 import { createChangeQueries } from "./changes.repository.ts";
 import type { TaskFilter } from "./filters.logic.ts";
 import { defineTask, type TaskContent, type TaskRow } from "./models/task.model.ts";
-import { countSql, type ListQuery, listSql, type SortOrder } from "./tasks.sql.ts";
+import { countSql, type ListQuery, listSql, type SortOrder, TASK_JSON } from "./tasks.sql.ts";
 
 export type { ListQuery, SortOrder, TaskContent, TaskRow };
 
-/** With its relevance, 1 to 6, where the list is ordered by it. */
-export type ListedRow = TaskRow & { relevance?: number };
+/** A task as people see it, as JSON, and what else its place in the order depends on. */
+export interface ListedRow {
+  json: string;
+  dueAt?: Date | null;
+  /** 1 to 6. */
+  relevance?: number;
+}
 
 /** What a write may set. When it became done follows from the status, unless it is said; the version follows from all. */
 export type RowPatch = Partial<TaskContent & Pick<TaskRow, "deletedAt">>;
@@ -88,7 +93,7 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
     },
 
     list(userId: string, query: ListQuery): Promise<ListedRow[]> {
-      const { sql, bind } = listSql(columns, userId, query);
+      const { sql, bind } = listSql(TASK_JSON, userId, query);
       return run(sql, bind, { prepared: isPlain(query) });
     },
 

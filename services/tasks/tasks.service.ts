@@ -83,6 +83,7 @@ const tasksService: ServiceSchema = {
   actions: {
     create: write(taskActions.create, (writes, task, caller) => writes.create(caller, task)),
     list: action(taskActions.list, (params, caller) => tasks.list(caller, params)),
+    listText: action(taskActions.listText, (params, caller) => tasks.listText(caller, params)),
     get: action(taskActions.get, ({ id, fields }, caller) => tasks.get(caller, id, fields)),
     update: write(taskActions.update, (writes, params, caller) => writes.update(caller, params)),
     delete: write(taskActions.delete, (writes, params, caller) => writes.delete(caller, params)),
