@@ -6,7 +6,7 @@ import { createMigratedDatabase, type MigratedDatabase } from "../../tests/suppo
 import type { Position } from "./cursors.logic.ts";
 import { SORT_FIELDS } from "./list.schema.ts";
 import { defineTask } from "./models/task.model.ts";
-import { createTaskRepository, type ListQuery, type SortOrder, type TaskRow } from "./tasks.repository.ts";
+import type { ListQuery, SortOrder, TaskRow } from "./tasks.repository.ts";
 import { countSql, listSql, TASK_JSON } from "./tasks.sql.ts";
 
 /** Of one person, among many with a few each. */
