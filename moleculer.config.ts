@@ -26,8 +26,9 @@ const amqpOptions = {
   socketOptions: { noDelay: true },
   // Requests nobody waits for any more must not run when a node comes back.
   messageOptions: { expiration: REQUEST_TIMEOUT },
-  // Queues of nodes that died are dropped with what is left in them.
-  autoDeleteQueues: 30_000,
+  // A node's queues end with its connection. Those that outlive it stay with a broker that died, and the node could not
+  // declare them on another: docs/decisions/0023-rabbitmq-cluster.md.
+  queueOptions: { exclusive: true },
 };
 
 /** Whose RabbitMQ user this is, and so whose node; null when all share one. docs/security.md, "The bus". */

@@ -25,9 +25,26 @@ export class AmqpTransporter extends Transporters.AMQP {
 
   readonly user: string | undefined;
 
+  override async connect(...onLost: []): Promise<void> {
+    try {
+      await super.connect(...onLost);
+    } catch (error) {
+      // A connection that stayed would keep the queues it has declared from the next one.
+      await this.closeConnection();
+      throw error;
+    }
+  }
+
+  /** Moleculer notices, and connects again in five seconds. */
+  async closeConnection(): Promise<void> {
+    await this.connection?.close().catch(() => {}); // closed already
+  }
+
   override _consumeCB(cmd: string, needAck?: boolean): ReturnType<Transporters.AMQP["_consumeCB"]> {
     const consume = super._consumeCB(cmd, needAck);
     return (message) => {
+      // RabbitMQ has ended the queue: this node would hear nothing any more.
+      if (message === null) return this.closeConnection();
       publishers.set(message.content, message.properties.userId);
       return consume(message);
     };
