@@ -5,6 +5,20 @@ type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
 const publishers = new WeakMap<object, unknown>();
 
+/** Seconds. A broker that says nothing for two of them, such as one whose machine was lost, is left for another. */
+const HEARTBEAT = 5;
+
+/** The addresses of the brokers in an AMQP_URL, each with a heartbeat unless it has one. */
+const withHeartbeat = (urls: string): string[] =>
+  urls
+    .split(";")
+    .filter(Boolean)
+    .map((text) => {
+      const url = new URL(text);
+      if (!url.searchParams.has("heartbeat")) url.searchParams.set("heartbeat", String(HEARTBEAT));
+      return url.href;
+    });
+
 /** Who published a packet, as RabbitMQ has checked it; `undefined` when the message does not say. */
 export const publisherOf = (packet: object): unknown => publishers.get(packet);
 
@@ -15,11 +29,11 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
 export class AmqpTransporter extends Transporters.AMQP {
   /** @param user that of the URL; without it, messages say nothing */
   constructor(options: Exclude<Options, string | undefined>, user?: string) {
-    super(
-      user === undefined
-        ? options
-        : { ...options, messageOptions: { ...options.messageOptions, userId: user } },
-    );
+    super({
+      ...options,
+      ...(user === undefined ? {} : { messageOptions: { ...options.messageOptions, userId: user } }),
+      url: [options.url ?? []].flat().flatMap(withHeartbeat),
+    });
     this.user = user;
   }
 

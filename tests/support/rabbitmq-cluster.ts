@@ -13,6 +13,8 @@ interface Member {
   url: string;
   /** kill -9, of the broker and all it started. */
   kill(): Promise<void>;
+  /** It runs on, and neither answers nor closes a connection: as if its machine were lost. */
+  freeze(): void;
   /** Starts it again on its own data; resolves when it serves. */
   start(): Promise<void>;
 }
@@ -57,6 +59,7 @@ export async function startCluster(directory: string, size: number): Promise<Clu
     return {
       url,
       kill: async () => running?.kill(),
+      freeze: () => void (running?.pid && process.kill(-running.pid, "SIGSTOP")),
       async start() {
         const distribution = await freePort();
         const output = openSync(log, "a");
@@ -76,7 +79,7 @@ export async function startCluster(directory: string, size: number): Promise<Clu
               RABBITMQ_LOGS: "-",
               RABBITMQ_PID_FILE: join(home, "pid"),
               RABBITMQ_DIST_PORT: String(distribution),
-              RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1}",
+              RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-kernel inet_dist_use_interface {127,0,0,1} -kernel net_ticktime ${process.env.TICK ?? 60}`,
             },
           },
         );
