@@ -39,8 +39,8 @@ export interface Written extends TaskRow {
 export type TaskQueries = ReturnType<typeof createTaskQueries>;
 export type TaskRepository = ReturnType<typeof createTaskRepository>;
 
-/** Of a request that has been done, the log has the operation already. */
-const REPEATED = "task_changes_operation";
+/** Of a request that has been done, the log has this column's value already. Each partition's index has another name. */
+const REPEATED = "operation";
 
 /** Every statement names the person: a task of somebody else is not there. */
 function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
@@ -217,7 +217,8 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
      * @returns whether there may be more
      */
     async removeSome(userId: string, limit: number): Promise<boolean> {
-      const some = (table: string) => `DELETE FROM tasks.${table} WHERE ctid = ANY(ARRAY(
+      // The outer user_id: in another partition, the same ctid is somebody else's row.
+      const some = (table: string) => `DELETE FROM tasks.${table} WHERE user_id = $1 AND ctid = ANY(ARRAY(
         SELECT ctid FROM tasks.${table} WHERE user_id = $1 LIMIT $2)) RETURNING 1`;
       for (const table of ["tasks", "task_changes"]) {
         const removed = await run(some(table), [userId, limit]);
@@ -272,8 +273,7 @@ async function unlessRepeated<T>(write: Promise<T>): Promise<T | null> {
   try {
     return await write;
   } catch (error) {
-    const cause = error instanceof UniqueConstraintError ? error.parent : undefined;
-    if (cause && "constraint" in cause && cause.constraint === REPEATED) return null;
+    if (error instanceof UniqueConstraintError && REPEATED in error.fields) return null;
     throw error;
   }
 }
