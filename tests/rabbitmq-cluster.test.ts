@@ -1,17 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { makeScratchFolder } from "../scripts/services/scratch-folder.ts";
 import { buildPerson, type Person } from "./support/client.ts";
-import { type Cluster, startCluster } from "./support/rabbitmq-cluster.ts";
+import { type Cluster, canStartCluster, startCluster } from "./support/rabbitmq-cluster.ts";
 import { type RunningSystem, startMesh } from "./support/system.ts";
 
-/** Milliseconds until everything works again: two attempts to reconnect. */
-const WORKS_WITHIN = 12_000;
+/** A broker that was killed closes its connections; one whose machine was lost has to be missed first. Figures: ADR 23. */
+const MISSED_WITHIN = 60_000;
 
 let cluster: Cluster;
 let mesh: RunningSystem;
 let ada: Person;
 
-beforeAll(async () => {
+async function startAll(): Promise<void> {
   cluster = await startCluster(makeScratchFolder("rabbitmq-cluster"), 3);
   const [first, second, third] = cluster.members.map(({ url }) => url);
   // Each service begins with another broker.
@@ -21,39 +21,70 @@ beforeAll(async () => {
     { auth: from(first, second, third), tasks: from(second, third, first), api: from(third, first, second) },
   );
   ada = await buildPerson(mesh);
-}, 120_000);
-
-afterAll(async () => {
-  await mesh?.stop();
-  await cluster?.release();
-}, 30_000);
-
-/** What a person gets of a request through all three services, until `working` of them in a row worked. */
-async function outage(working: number): Promise<{ answers: number[]; milliseconds: number }> {
-  const startedAt = performance.now();
-  const answers: number[] = [];
-  let lastFailure = startedAt;
-  for (let inRow = 0; inRow < working; ) {
-    const title = `Task ${answers.length}`;
-    const created = await ada.http.post<{ title: string }>("/tasks", { title });
-    if (created.status === 201) expect(created.body.title).toBe(title);
-    answers.push(created.status);
-    inRow = created.status === 201 ? inRow + 1 : 0;
-    if (inRow === 0) lastFailure = performance.now();
-    await delay(50);
-  }
-  return { answers, milliseconds: lastFailure - startedAt };
 }
 
-describe("a mesh on three RabbitMQs", () => {
-  test.each([0, 1, 2])("works again after broker %i was killed, and no process was started anew", async (index) => {
-    const member = cluster.members[index];
-    await member?.kill();
-    const { answers, milliseconds } = await outage(20);
-    process.stderr.write(`broker ${index}: ${Math.round(milliseconds)} ms ${answers.join(" ")}\n`);
-    expect(answers.filter((status) => status !== 201 && status !== 503)).toEqual([]);
-    expect(milliseconds).toBeLessThan(WORKS_WITHIN);
-    expect(mesh.processes.map(({ child }) => child.exitCode)).toEqual([null, null, null]);
-    await member?.start();
-  }, 90_000);
-});
+async function stopAll(): Promise<void> {
+  await mesh?.stop();
+  await cluster?.release();
+}
+
+/** Creates tasks, through all three services, until twenty in a row were created; says how others were answered. */
+async function useUntilItWorks(): Promise<number[]> {
+  const failures: number[] = [];
+  const startedAt = performance.now();
+  let lastFailure = startedAt;
+  for (let inRow = 0, sent = 0; inRow < 20; sent += 1) {
+    const title = `Task ${sent}`;
+    const { status, body } = await ada.http.post("/tasks", { title });
+    if (status === 201) {
+      expect(body).toMatchObject({ title });
+      inRow += 1;
+    } else {
+      failures.push(status);
+      inRow = 0;
+      lastFailure = performance.now();
+    }
+    await delay(50);
+  }
+  if (process.env.TEST_OUTAGES) console.info(`${Math.round(lastFailure - startedAt)} ms`);
+  return failures;
+}
+
+/** No answer but 503, ever, and the processes that there were. */
+function expectSurvived(failures: readonly number[]): void {
+  expect(new Set(failures)).toEqual(new Set(failures.length > 0 ? [503] : []));
+  expect(mesh.processes.map(({ child }) => [child.exitCode, child.signalCode])).toEqual(
+    mesh.processes.map(() => [null, null]),
+  );
+}
+
+if (canStartCluster()) {
+  describe("a mesh on a cluster of three RabbitMQs", () => {
+    beforeAll(startAll, 180_000);
+    afterAll(stopAll, 60_000);
+
+    test.each([0, 1, 2])(
+      "works again after broker %i was killed, and no process was started anew",
+      async (index) => {
+        const member = cluster.members[index];
+        await member?.kill();
+        expectSurvived(await useUntilItWorks());
+        await member?.start();
+      },
+      180_000,
+    );
+
+    test(
+      "works again after a broker has stopped answering without a word",
+      async () => {
+        cluster.members[0]?.freeze();
+        expectSurvived(await useUntilItWorks());
+      },
+      MISSED_WITHIN,
+    );
+  });
+} else {
+  test("a cluster of three RabbitMQs is tried where RabbitMQ is installed, which it is not here", () => {
+    expect(canStartCluster()).toBe(false);
+  });
+}

@@ -28,8 +28,9 @@ export interface Cluster {
 
 /**
  * RabbitMQs on 127.0.0.1 that form one cluster by themselves, on free ports, with a cookie and a name server of their
- * own and all files in `directory`. They end with this process, however that ends. `null` where this machine has no
- * RabbitMQ to start as a program.
+ * own and all files in `directory`. They end with this process, however that ends.
+ *
+ * @throws an Error where a machine has no RabbitMQ to start as a program, or with the end of a broker's log
  */
 export async function startCluster(directory: string, size: number): Promise<Cluster> {
   const installed = await findBroker();
@@ -79,7 +80,7 @@ export async function startCluster(directory: string, size: number): Promise<Clu
               RABBITMQ_LOGS: "-",
               RABBITMQ_PID_FILE: join(home, "pid"),
               RABBITMQ_DIST_PORT: String(distribution),
-              RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-kernel inet_dist_use_interface {127,0,0,1} -kernel net_ticktime ${process.env.TICK ?? 60}`,
+              RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: ERLANG,
             },
           },
         );
@@ -117,6 +118,10 @@ export async function startCluster(directory: string, size: number): Promise<Clu
   }
 }
 
+/** Whether there is, or can be had, a RabbitMQ that is a program; in Docker alone there is not. */
+export const canStartCluster = (): boolean =>
+  findProgram("rabbitmq-server") !== null || findProgram("apt-get") !== null;
+
 async function findBroker(): Promise<{ program: string; env: NodeJS.ProcessEnv } | null> {
   const program = findProgram("rabbitmq-server");
   if (program !== null) return { program, env: {} };
@@ -134,6 +139,9 @@ async function expectOneCluster(members: readonly Member[]): Promise<void> {
   await Promise.all(channels.map((channel) => channel.checkExchange("cluster")));
   await Promise.all(connections.map((connection) => connection.close()));
 }
+
+/** Brokers miss one that says nothing within ten seconds: as deploy/kubernetes/base/rabbitmq.yaml has it. */
+const ERLANG = "-kernel inet_dist_use_interface {127,0,0,1} -kernel net_ticktime 10";
 
 /** A broker that sees fewer than half of them stops serving, rather than go its own way. */
 const config = (port: number, nodes: readonly string[]): string => `
