@@ -23,12 +23,14 @@ const REQUEST_TIMEOUT = 4_000;
 const amqpOptions = {
   // 1 by default: a node would serve one request at a time.
   prefetch: 100,
-  // Nagle's algorithm would add some 40 ms to every call. (Moleculer's typings don't know this option.)
-  socketOptions: { noDelay: true },
+  // Nagle's algorithm would add some 40 ms to every call. A broker that takes a connection and says nothing would be waited
+  // for without end, and no other tried. (Moleculer's typings don't know these options.)
+  socketOptions: { noDelay: true, timeout: 5_000 },
   // Requests nobody waits for any more must not run when a node comes back.
   messageOptions: { expiration: REQUEST_TIMEOUT },
-  // Queues of nodes that died are dropped with what is left in them.
-  autoDeleteQueues: 30_000,
+  // A node's queues end with its connection. Those that outlive it stay with a broker that died, and the node could not
+  // declare them on another: docs/decisions/0023-rabbitmq-cluster.md.
+  queueOptions: { exclusive: true },
 };
 
 /** Whose RabbitMQ user this is, and so whose node; null when all share one. docs/security.md, "The bus". */

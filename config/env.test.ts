@@ -93,6 +93,9 @@ describe("the settings", () => {
     ["AMQP_URL", "amqp://taskmesh:0f1e2d3c4b5a697@rabbit"],
     ["AMQP_URL", "amqp://taskmesh:change-me-soon-0f1e2d3c4b5a@rabbit"],
     ["AMQP_URL", "amqp://localhost;amqp://guest:guest@rabbit"],
+    ["AMQP_URL", "amqp://localhost:5672;http://localhost:5673"],
+    ["AMQP_URL", "amqp://localhost:5672;localhost"],
+    ["AMQP_URL", ";"],
     ["BUS_USERS", "own"],
     ["MESH_NAMESPACE", "Mesh"],
     ["MESH_NAMESPACE", "a.b"],
@@ -139,6 +142,7 @@ describe("the settings", () => {
     "amqp://guest:guest@127.0.0.1:5672",
     "amqps://guest:guest@[::1]/",
     "amqp://taskmesh:0f1e2d3c4b5a69788796a5b4c3d2e1f0@rabbit:5672",
+    "amqp://localhost:5672;amqp://localhost:5673;amqps://localhost:5674/",
   ])("line 30: let guest and short passwords to a RabbitMQ on this machine only: %s", (url) => {
     expect(violationsOf({ AMQP_URL: url })).toEqual([]);
   });
@@ -149,6 +153,13 @@ describe("the settings", () => {
       busService(settings({ ...bus, AMQP_URL: `amqp://my-mesh-${user}:x@localhost` }));
     expect(["auth", "my-service"].map(whose)).toEqual(["auth", "my-service"]);
     expect(busService(settings({ AMQP_URL: "amqp://taskmesh-auth:x@localhost" }))).toBeNull();
+    const cluster = ["auth", "auth"].map(
+      (user, index) => `amqp://my-mesh-${user}:x@localhost:${5672 + index}`,
+    );
+    expect(busService(settings({ ...bus, AMQP_URL: cluster.join(";") }))).toBe("auth");
+    expect(violationsOf({ ...bus, AMQP_URL: `${cluster[0]};amqp://my-mesh-tasks:x@localhost` })).toEqual([
+      expect.stringMatching(/^BUS_USERS must be shared, or AMQP_URL/),
+    ]);
     for (const user of ["guest", "my-mesh", "my-mesh-", "my-mesh-Auth", "my-mesh-a@b", "other-auth"]) {
       expect(violationsOf({ ...bus, AMQP_URL: `amqp://${encodeURIComponent(user)}:x@localhost` })).toEqual([
         expect.stringMatching(/^BUS_USERS must be shared, or AMQP_URL/),

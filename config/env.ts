@@ -15,7 +15,7 @@ export interface Env {
   AUTH_DATABASE_URL?: string;
   /** PostgreSQL of the tasks service. */
   TASKS_DATABASE_URL?: string;
-  /** RabbitMQ. Without it all services run in one process on an in-process bus. */
+  /** RabbitMQ; several brokers of a cluster with `;` between. Without it all services run in one process. */
   AMQP_URL?: string;
   /** `per-service`: each has a RabbitMQ user `<MESH_NAMESPACE>-<service>`, and no node may speak for another's. */
   BUS_USERS: "shared" | "per-service";

@@ -73,12 +73,16 @@ export const secret = Joi.string().custom((value: string) => {
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
+/** The brokers of a cluster, in the order they are tried. */
+const brokersOf = (amqpUrl: string): string[] => amqpUrl.split(";").filter(Boolean);
+
 /** RabbitMQ itself lets `guest` in from its own machine only; images of it don't hold to that. */
-export const amqpUrl = url("amqp", "amqps").custom((value: string) => {
-  for (const server of value.split(";").filter(Boolean)) {
-    const parsed = URL.parse(server);
-    if (parsed === null) continue; // which is said already
-    const { hostname, username, password } = parsed;
+export const amqpUrl = Joi.string().custom((value: string) => {
+  const brokers = brokersOf(value).map((broker) => (/^amqps?:\/\//.test(broker) ? URL.parse(broker) : null));
+  if (brokers.length === 0) throw new Error(NO_AMQP_URL);
+  for (const broker of brokers) {
+    if (broker === null) throw new Error(NO_AMQP_URL);
+    const { hostname, username, password } = broker;
     if (LOOPBACK.test(hostname)) continue;
     if (username === "" || username === "guest") {
       throw new Error("must name a user of its own, not guest, unless RabbitMQ is on this machine");
@@ -89,12 +93,16 @@ export const amqpUrl = url("amqp", "amqps").custom((value: string) => {
   return value;
 });
 
+const NO_AMQP_URL =
+  "must be a URL that starts with amqp:// or amqps://, or several of a cluster with ; between";
+
 export const busUsers = Joi.string()
   .default("shared")
   .custom((value: string, { state }) => {
     const { AMQP_URL, MESH_NAMESPACE = "taskmesh" } = state.ancestors[0];
     if (value !== "shared" && value !== "per-service") throw new Error("must be shared or per-service");
-    if (value === "shared" || !AMQP_URL || !URL.canParse(AMQP_URL)) return value;
+    if (value === "shared" || !AMQP_URL || !brokersOf(AMQP_URL).every((broker) => URL.canParse(broker)))
+      return value;
     if (busService({ BUS_USERS: value, AMQP_URL, MESH_NAMESPACE }) === null) {
       throw new Error("must be shared, or AMQP_URL have the user <MESH_NAMESPACE>-<service>");
     }
@@ -107,10 +115,13 @@ interface BusSettings {
   AMQP_URL?: string;
 }
 
-/** The service whose RabbitMQ user AMQP_URL has: `auth` of `taskmesh-auth`; null when the users are shared. */
+/** The service whose RabbitMQ user AMQP_URL has, on every broker: `auth` of `taskmesh-auth`; null when it is shared. */
 export function busService(env: BusSettings): string | null {
   if (env.BUS_USERS === "shared" || env.AMQP_URL === undefined) return null;
-  const { username } = new URL(env.AMQP_URL.split(";")[0] ?? "");
+  const [username = "", ...others] = new Set(
+    brokersOf(env.AMQP_URL).map((broker) => new URL(broker).username),
+  );
+  if (others.length > 0) return null;
   const prefix = `${env.MESH_NAMESPACE}-`;
   return username.startsWith(prefix) && SERVICE_NAME.test(username.slice(prefix.length))
     ? username.slice(prefix.length)

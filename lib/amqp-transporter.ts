@@ -6,6 +6,20 @@ type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
 const publishers = new WeakMap<object, unknown>();
 
+/** Seconds. A broker that says nothing for two of them, such as one whose machine was lost, is left for another. */
+const HEARTBEAT = 5;
+
+/** The addresses of the brokers in an AMQP_URL, each with a heartbeat unless it has one. */
+const withHeartbeat = (urls: string): string[] =>
+  urls
+    .split(";")
+    .filter(Boolean)
+    .map((text) => {
+      const url = new URL(text);
+      if (!url.searchParams.has("heartbeat")) url.searchParams.set("heartbeat", String(HEARTBEAT));
+      return url.href;
+    });
+
 /** Who published a packet, as RabbitMQ has checked it; `undefined` when the message does not say. */
 export const publisherOf = (packet: object): unknown => publishers.get(packet);
 
@@ -16,11 +30,11 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
 export class AmqpTransporter extends Transporters.AMQP {
   /** @param user that of the URL; without it, messages say nothing */
   constructor(options: Exclude<Options, string | undefined>, user?: string) {
-    super(
-      user === undefined
-        ? options
-        : { ...options, messageOptions: { ...options.messageOptions, userId: user } },
-    );
+    super({
+      ...options,
+      ...(user === undefined ? {} : { messageOptions: { ...options.messageOptions, userId: user } }),
+      url: [options.url ?? []].flat().flatMap(withHeartbeat),
+    });
     this.user = user;
   }
 
@@ -32,9 +46,26 @@ export class AmqpTransporter extends Transporters.AMQP {
     await super.onConnected(wasReconnect);
   }
 
+  override async connect(...onLost: []): Promise<void> {
+    try {
+      await super.connect(...onLost);
+    } catch (error) {
+      // A connection that stayed would keep the queues it has declared from the next one.
+      await this.closeConnection();
+      throw error;
+    }
+  }
+
+  /** Moleculer notices, and connects again in five seconds. */
+  async closeConnection(): Promise<void> {
+    await this.connection?.close().catch(() => {}); // closed already
+  }
+
   override _consumeCB(cmd: string, needAck?: boolean): ReturnType<Transporters.AMQP["_consumeCB"]> {
     const consume = super._consumeCB(cmd, needAck);
     return (message) => {
+      // RabbitMQ has ended the queue: this node would hear nothing any more.
+      if (message === null) return this.closeConnection();
       publishers.set(message.content, message.properties.userId);
       return consume(message);
     };

@@ -28,6 +28,11 @@ const checks: Record<string, Command> = {
     "--disable-rule=services-alphabetical-order",
     "--disable-rule=top-level-properties-order",
   ),
+  "Kubernetes manifests": [
+    process.execPath,
+    "scripts/kubernetes-lint.ts",
+    "deploy/kubernetes/overlays/production",
+  ],
   "OpenAPI document": [process.execPath, "scripts/openapi.ts", "--check"],
 };
 

@@ -22,7 +22,9 @@ interface Container {
   healthcheck: { test?: string[]; disable?: boolean };
   environment: Record<string, string>;
   networks: string[];
-  ports?: unknown[];
+  ports?: { host_ip: string }[];
+  profiles?: string[];
+  volumes?: string[];
 }
 
 const text = readFileSync("docker-compose.yml", "utf8");
@@ -33,17 +35,36 @@ const example = readFileSync("deploy/compose/.env.example", "utf8");
 const busPasswords = ["RABBITMQ_API_PASSWORD", "RABBITMQ_AUTH_PASSWORD", "RABBITMQ_TASKS_PASSWORD"];
 
 const all = Object.entries(containers);
+/** What comes with `--profile observed`. */
+const observed = all.filter(([, { profiles }]) => profiles !== undefined);
 const longRunning = all.filter(([name]) => name !== "migrate" && name !== "bus-users");
 const ours = all.filter(([, { build }]) => build !== undefined);
 
 describe("the compose file", () => {
-  test("publishes the API's port and no other", () => {
-    expect(all.filter(([, { ports }]) => ports !== undefined).map(([name]) => name)).toEqual(["api"]);
+  test("publishes the API's port and no other, but for Grafana's to this machine where that is asked for", () => {
+    expect(all.filter(([, { ports }]) => ports !== undefined).map(([name]) => name)).toEqual([
+      "api",
+      "grafana",
+    ]);
     expect(containers.api?.ports).toHaveLength(1);
+    expect(containers.grafana?.ports).toEqual([expect.objectContaining({ host_ip: "127.0.0.1" })]);
   });
 
-  test.each(longRunning)("starts %s again when it dies, and knows whether it works", (_name, container) => {
+  test("observes only where that is asked for, with what deploy/observability has, and sees no bus and no database", () => {
+    expect(observed.map(([name]) => name)).toEqual(["prometheus", "grafana", "otel-collector"]);
+    for (const [, { profiles, networks, image, volumes = [] }] of observed) {
+      expect(profiles).toEqual(["observed"]);
+      expect(networks.filter((network) => network !== "ops" && network !== "edge")).toEqual([]);
+      expect(image).toMatch(/:v?\d+\.\d+\.\d+$/);
+      for (const volume of volumes)
+        expect(volume).toMatch(/^(\.\/deploy\/observability\/[^:]+:.*:ro|[a-z]+-data:.*)$/);
+    }
+  });
+
+  test.each(longRunning)("starts %s again when it dies, and knows whether it works", (name, container) => {
     expect(container.restart).toBe("unless-stopped");
+    // An image without any program but its own.
+    if (name === "otel-collector") return;
     expect(container.healthcheck.disable).toBeUndefined();
     if (container.build === undefined) expect(container.healthcheck.test).toBeDefined();
     else expect(dockerfile).toMatch(/^HEALTHCHECK .*\n.*health\/ready/m);
@@ -57,7 +78,8 @@ describe("the compose file", () => {
         cap_drop: ["ALL"],
         security_opt: ["no-new-privileges:true"],
       });
-      if (container.build === undefined) expect(container.user).toMatch(/^(rabbitmq|postgres)$/);
+      if (container.build === undefined)
+        expect(container.user).toMatch(/^(rabbitmq|postgres|nobody|grafana|10001)$/);
       else expect(dockerfile).toMatch(/^USER node$/m);
     },
   );
@@ -137,7 +159,8 @@ describe("the compose file", () => {
     expect(containers.api?.networks).not.toContain("database");
     expect(containers.postgres?.networks).toEqual(["database"]);
     expect(containers.rabbitmq?.networks).toEqual(["bus"]);
-    expect(parse(text).networks).toMatchObject({ bus: { internal: true }, database: { internal: true } });
+    const internal = { internal: true };
+    expect(parse(text).networks).toMatchObject({ bus: internal, database: internal, ops: internal });
   });
 
   test("starts with no secret left out and none by default, each of them in the example", () => {
@@ -145,6 +168,7 @@ describe("the compose file", () => {
     expect([...secrets].sort()).toEqual([
       "AUTH_DATABASE_PASSWORD",
       "AUTH_SECRET",
+      "GRAFANA_PASSWORD",
       "POSTGRES_PASSWORD",
       ...busPasswords,
       "TASKS_DATABASE_PASSWORD",

@@ -42,8 +42,8 @@ export const createAnswerQueries = (run: Run) => ({
   /** @returns how many */
   async forgetAnswers(before: Date, limit: number): Promise<number> {
     const forgotten = await run(
-      `DELETE FROM tasks.answers WHERE ctid = ANY(ARRAY(
-         SELECT ctid FROM tasks.answers WHERE created_at < $1 ORDER BY created_at LIMIT $2)) RETURNING 1`,
+      `DELETE FROM tasks.answers WHERE (user_id, key) IN (
+         SELECT user_id, key FROM tasks.answers WHERE created_at < $1 ORDER BY created_at LIMIT $2) RETURNING 1`,
       [before, limit],
     );
     return forgotten.length;

@@ -48,8 +48,8 @@ export interface Written extends TaskRow {
 export type TaskQueries = ReturnType<typeof createTaskQueries>;
 export type TaskRepository = ReturnType<typeof createTaskRepository>;
 
-/** Of a request that has been done, the log has the operation already. */
-const REPEATED = "task_changes_operation";
+/** Of a request that has been done, the log has these values already. Each partition's index has another name. */
+const REPEATED = /\(user_id, operation\)=/;
 
 /** Every statement names the person: a task of somebody else is not there. */
 function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
@@ -244,7 +244,8 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
      * @returns whether there may be more
      */
     async removeSome(userId: string, limit: number): Promise<boolean> {
-      const some = (table: string) => `DELETE FROM tasks.${table} WHERE ctid = ANY(ARRAY(
+      // The outer user_id: in another partition, the same ctid is somebody else's row.
+      const some = (table: string) => `DELETE FROM tasks.${table} WHERE user_id = $1 AND ctid = ANY(ARRAY(
         SELECT ctid FROM tasks.${table} WHERE user_id = $1 LIMIT $2)) RETURNING 1`;
       for (const table of ["tasks", "task_changes"]) {
         const removed = await run(some(table), [userId, limit]);
@@ -317,7 +318,7 @@ async function unlessRepeated<T>(write: Promise<T>): Promise<T | null> {
     return await write;
   } catch (error) {
     const cause = error instanceof UniqueConstraintError ? error.parent : error;
-    if (cause instanceof Error && "constraint" in cause && cause.constraint === REPEATED) return null;
+    if (cause instanceof Error && "detail" in cause && REPEATED.test(String(cause.detail))) return null;
     throw error;
   }
 }
