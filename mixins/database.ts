@@ -10,6 +10,7 @@ import {
   Sequelize,
   type Transaction,
 } from "sequelize";
+import { observeQuery } from "../lib/observe-sql.ts";
 
 /** Milliseconds: a database that does not answer fails the call before the gateway gives up on it. */
 const CONNECT_TIMEOUT = 2_000;
@@ -31,8 +32,8 @@ class HeardClient extends pg.Client {
 export const driver = { ...pg, Client: HeardClient };
 
 /** A pool on one PostgreSQL. Nothing is sent before the first query. */
-export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): Sequelize =>
-  new Sequelize(url, {
+export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): Sequelize => {
+  const database = new Sequelize(url, {
     dialect: "postgres",
     dialectModule: driver,
     logging: false,
@@ -45,6 +46,12 @@ export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): 
       keepAlive: true,
     },
   });
+  const { query } = database;
+  // Whatever is asked of a database, by models and transactions too, goes through this one function.
+  const observed = (...args: unknown[]): Promise<unknown> =>
+    observeQuery(args, () => Reflect.apply(query, database, args));
+  return Object.assign(database, { query: observed });
+};
 
 /** Runs one statement and gives its rows. */
 export type Run = <T extends object>(sql: string, bind: unknown[]) => Promise<T[]>;

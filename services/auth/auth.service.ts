@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { Service, ServiceBroker, ServiceSchema } from "moleculer";
 import { loadEnv } from "../../config/env.ts";
 import { action, openAction, readyAction } from "../../lib/action.ts";
+import { observeDatabase } from "../../lib/observe-sql.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
 import { createAccessTokens } from "./access-tokens.logic.ts";
 import { createAccountLogic } from "./accounts.logic.ts";
@@ -25,6 +26,7 @@ import { createMailedTokens } from "./mailed-tokens.logic.ts";
 import { createMailedTokenRepository } from "./mailed-tokens.repository.ts";
 import { createLogMailer, createSmtpMailer, withoutTokens } from "./mailer.ts";
 import { createMailRepository } from "./mails.repository.ts";
+import { authEvents, hashRefusals, hashWaits, observeHashQueue } from "./metrics.ts";
 import { createOutbox } from "./outbox.logic.ts";
 import { createPasswords } from "./passwords.logic.ts";
 import { createRecoveryLogic } from "./recovery.logic.ts";
@@ -38,6 +40,7 @@ const env = loadEnv("AUTH_DATABASE_URL", "AUTH_SECRET");
 const clock = Date.now;
 
 const database = openDatabase(env.AUTH_DATABASE_URL);
+observeDatabase("auth", database);
 const users = createUserRepository(database);
 const sessions = createSessionRepository(database);
 const keys = createKeyRepository(database);
@@ -55,15 +58,15 @@ const accessTokens = createAccessTokens({
 });
 /** Hashes at once: one core is left for everything else, and one thread of libuv's four. */
 const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
-const passwords = createPasswords({
-  cost: env.BCRYPT_COST,
-  maxBytes: MAX_PASSWORD_BYTES,
-  queue: createHashQueue({
-    running: HASHES_AT_ONCE,
-    waiting: maxWaitingFor(env.BCRYPT_COST, HASHES_AT_ONCE),
-    clock,
-  }),
+const hashQueue = createHashQueue({
+  running: HASHES_AT_ONCE,
+  waiting: maxWaitingFor(env.BCRYPT_COST, HASHES_AT_ONCE),
+  clock,
+  onTurn: (waited) => hashWaits.observe(waited / 1000),
+  onRefused: (reason) => hashRefusals.inc({ reason }),
 });
+observeHashQueue(hashQueue.counts);
+const passwords = createPasswords({ cost: env.BCRYPT_COST, maxBytes: MAX_PASSWORD_BYTES, queue: hashQueue });
 
 /** Milliseconds until a service that was down is asked again to erase what it holds of deleted accounts. */
 const ERASURE_INTERVAL = 2_000;
@@ -73,7 +76,11 @@ let logger: Service["logger"];
 let broker: ServiceBroker;
 const audit = createAudit({
   store: auditEvents,
-  log: (entry) => logger.info({ audit: entry }, `audit ${entry.event}`),
+  log(entry) {
+    const { event, result } = entry;
+    authEvents.inc({ event, result });
+    logger.info({ audit: entry }, `audit ${event}`);
+  },
   clock,
 });
 
@@ -104,6 +111,7 @@ const eraser = createEraser({
 const HOURLY_MAILS = 3;
 /** Of its own: a mail on its way holds a connection. */
 const outboxDatabase = openDatabase(env.AUTH_DATABASE_URL, { max: 2 });
+observeDatabase("auth-mails", outboxDatabase);
 const publicUrl = env.PUBLIC_URL ?? `http://localhost:${env.PORT}`;
 const mailedTokens = createMailedTokens(env.AUTH_SECRET);
 const outbox = createOutbox({
