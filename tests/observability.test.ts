@@ -288,13 +288,14 @@ describe.each([
 
   /** The log's lines of a request, once one of them has this message. */
   async function linesOf(requestId: string, last: string): Promise<Record<string, unknown>[]> {
-    for (;;) {
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
       const lines = logged()
         .filter((line) => line.includes(requestId))
         .map((line): Record<string, unknown> => JSON.parse(line));
       if (lines.some(({ msg }) => msg === last)) return lines;
       await delay(20);
     }
+    throw new Error(`no line "${last}" of ${requestId}`);
   }
 });
 

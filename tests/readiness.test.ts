@@ -1,34 +1,44 @@
-import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import type { ServiceSchema } from "moleculer";
+import { type ServiceSchema, Transporters } from "moleculer";
 import { isOnBus } from "../lib/node.ts";
-import { newNamespace, startProjectNode } from "./support/broker.ts";
+import { newNamespace, startProjectNode, type TestNode } from "./support/broker.ts";
 import { type RunningSystem, ready, startMesh, stopProcess } from "./support/system.ts";
 
 const nothing: ServiceSchema = { name: "nothing" };
 
 /** Resolves when the URL answers this. */
 async function answers(url: string, status: number): Promise<Response> {
-  for (;;) {
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
     const answer = await fetch(url);
     if (answer.status === status) return answer;
     await delay(20);
   }
+  throw new Error(`${url} did not answer ${status}`);
+}
+
+/** RabbitMQ's side of a node, for a test that breaks it. */
+function transporterOf({ broker }: TestNode): Transporters.AMQP {
+  const tx = broker.transit?.tx;
+  if (!(tx instanceof Transporters.AMQP)) throw new Error("not on RabbitMQ");
+  return tx;
 }
 
 test("a node whose channel RabbitMQ has closed is not ready, however connected it looks", async () => {
   const node = await startProjectNode([nothing], { namespace: newNamespace() });
   try {
     expect(isOnBus(node.broker)).toBe(true);
-    const { channel } = Object.assign({ channel: null }, node.broker.transit?.tx);
+    const { channel } = transporterOf(node);
     if (!channel) throw new Error("no channel");
-    const closed = once(channel, "close");
-    channel.ack({ fields: { deliveryTag: 999_999 } }); // one that RabbitMQ never gave: 406
+    const closed = new Promise((resolve) => channel.once("close", resolve));
+    // The acknowledgement of what RabbitMQ never gave: 406.
+    channel.ack({ fields: { deliveryTag: 999_999, redelivered: false, exchange: "", routingKey: "" } });
     await closed;
     expect(node.broker.transit?.connected).toBe(true);
     expect(isOnBus(node.broker)).toBe(false);
   } finally {
     await node.stop();
+    // Moleculer leaves a connection without a channel open, and would open another one instead.
+    await Object.assign(transporterOf(node), { connectionDisconnecting: true }).connection?.close();
   }
 });
 
@@ -47,8 +57,8 @@ describe("a gateway", () => {
   };
 
   beforeAll(async () => {
-    mesh = await startMesh({}, { api: { DRAIN_DELAY: "10s" } });
-  });
+    mesh = await startMesh({}, { api: { DRAIN_DELAY: "5s" } });
+  }, 60_000);
   afterAll(() => mesh?.stop());
 
   test("serves all of its routes from the moment it says that it is ready", async () => {
