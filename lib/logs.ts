@@ -57,6 +57,7 @@ export const destination = (format: "json" | "text") =>
     : pretty({
         sync: true,
         translateTime: "SYS:HH:MM:ss.l",
-        ignore: "nodeID,ns",
+        singleLine: true,
+        ignore: "nodeID,ns,mod,svc",
         messageFormat: "{mod}: {msg}",
       });
