@@ -68,13 +68,22 @@ new Gauge({
 
 interface Process {
   version: string;
+  isReady: () => Promise<boolean>;
   /** Whether this node can send and receive; always true in one process. */
   isOnBus: () => boolean;
 }
 
 /** What there is to say of the process as a whole: memory, event loop, garbage collection and the bus. */
-export function observeProcess({ version, isOnBus }: Process): void {
+export function observeProcess({ version, isReady, isOnBus }: Process): void {
   collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: "taskmesh_ready",
+    help: "Whether this process can serve, as /health/ready says",
+    registers,
+    async collect() {
+      this.set((await isReady()) ? 1 : 0);
+    },
+  });
   new Gauge({
     name: "taskmesh_bus_connected",
     help: "Whether RabbitMQ's connection and channel both are open; 1 in one process",

@@ -28,7 +28,7 @@ export async function startNode(services: readonly string[]): Promise<MeshNode> 
   const ops = await openOpsServer(HOST, OPS_PORT);
   const { default: config } = await import("../moleculer.config.ts");
   const broker = new ServiceBroker(config);
-  observeProcess({ version: VERSION, isOnBus: () => isOnBus(broker) });
+  observeProcess({ version: VERSION, isReady: ops.isReady, isOnBus: () => isOnBus(broker) });
   const names: string[] = [];
   for (const service of services) {
     const { default: schema } = await import(pathToFileURL(fileOf(service)).href);

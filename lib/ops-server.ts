@@ -7,6 +7,8 @@ const RETRY_AFTER = "2";
 interface OpsServer {
   /** Replaces the readiness check; until the first call the process is not ready. */
   readyWhen(check: () => Promise<boolean>): void;
+  /** What `/health/ready` would answer now. */
+  isReady(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -18,10 +20,11 @@ interface OpsServer {
  * @throws the listen error, e.g. EADDRINUSE
  */
 export async function openOpsServer(host: string, port: number): Promise<OpsServer> {
-  let isReady = async (): Promise<boolean> => false;
+  let check = async (): Promise<boolean> => false;
+  const isReady = (): Promise<boolean> => check().catch(() => false);
   const pages: Record<string, (response: ServerResponse) => Promise<void>> = {
     "/health/live": async (response) => sendHealth(response, true),
-    "/health/ready": async (response) => sendHealth(response, await isReady().catch(() => false)),
+    "/health/ready": async (response) => sendHealth(response, await isReady()),
     "/metrics": async (response) => {
       const text = await registry.metrics();
       response
@@ -42,9 +45,10 @@ export async function openOpsServer(host: string, port: number): Promise<OpsServ
     server.listen(port, host, resolve);
   });
   return {
-    readyWhen(check) {
-      isReady = check;
+    readyWhen(next) {
+      check = next;
     },
+    isReady,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -49,7 +49,7 @@ export function inSpan<T>(span: SpanStart, work: () => Promise<T>): Promise<T> {
 }
 
 /** Our errors say what they are by `type`, PostgreSQL's by SQLSTATE. */
-export function errorName(error: unknown): string {
+function errorName(error: unknown): string {
   if (!(error instanceof Error)) return "error";
   if ("type" in error && typeof error.type === "string" && error.type !== "") return error.type;
   const original = "original" in error ? error.original : error;
