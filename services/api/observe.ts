@@ -34,6 +34,8 @@ export function observeRequest(request: IncomingMessage, response: ServerRespons
     trace: span?.context ?? sent ?? newTrace(),
     startedAt,
   };
+  // Also what makes Node keep the headers of writeHead where isEventStream finds them.
+  response.setHeader("X-Request-ID", context.requestId);
   openResponses.add(response);
   inRequest(context, () => {
     response.once(
