@@ -8,6 +8,8 @@ import { AmqpTransporter } from "./lib/amqp-transporter.ts";
 import { guardBus } from "./lib/bus-guard.ts";
 import { busUser, nodePrefix } from "./lib/bus-users.ts";
 import { passportGuard } from "./lib/guard.ts";
+import { destination, pinoOptions } from "./lib/logs.ts";
+import { observeActions, observeCalls } from "./lib/observe-bus.ts";
 import { safeErrors } from "./lib/safe-errors.ts";
 import { JsonSerializer } from "./lib/serializer.ts";
 import { settleLate } from "./lib/settle-late.ts";
@@ -60,7 +62,7 @@ const config: BrokerOptions = {
   // The processes' own signal handlers stop more than the broker.
   skipProcessEventRegistration: true,
   // Within Moleculer's own: what its context tracker waits for.
-  middlewares: [settleLate],
+  middlewares: [settleLate, observeCalls()],
   // Added after Moleculer's own, and so around them: the guard comes before params are validated.
   created(broker: ServiceBroker) {
     broker.middlewares.add(safeErrors);
@@ -68,11 +70,18 @@ const config: BrokerOptions = {
     broker.middlewares.add(passportGuard);
     guardBus(broker, env.BUS_USERS);
     if (!broker.transit) broker.middlewares.add(wireParity);
+    broker.middlewares.add(observeActions);
   },
   logLevel: env.LOG_LEVEL,
-  logger: process.stdout.isTTY
-    ? { type: "Console", options: { formatter: "short" } }
-    : { type: "Pino", options: { pino: { options: { base: null } } } },
+  logger: {
+    type: "Pino",
+    options: {
+      pino: {
+        options: pinoOptions,
+        destination: destination(env.LOG_FORMAT ?? (process.stdout.isTTY ? "text" : "json")),
+      },
+    },
+  },
 };
 
 export default config;

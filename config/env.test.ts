@@ -35,6 +35,7 @@ describe("the settings", () => {
       CHANGES_RETENTION: 365 * 86_400,
       RATE_LIMIT: "on",
       LOG_LEVEL: "info",
+      DRAIN_DELAY: 2,
     });
   });
 
@@ -130,6 +131,10 @@ describe("the settings", () => {
     ["CHANGES_RETENTION", "0d"],
     ["RATE_LIMIT", "yes"],
     ["LOG_LEVEL", "verbose"],
+    ["LOG_FORMAT", "xml"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"],
+    ["DRAIN_DELAY", "2m"],
   ])("line 30: refuse %s=%s, by name", (name, value) => {
     expect(violationsOf({ [name]: value })).toEqual(
       // DATABASE_URL stands in for the other two: each says what is wrong with it.
@@ -191,6 +196,9 @@ describe("the settings", () => {
       CHANGES_RETENTION: "x",
       RATE_LIMIT: "x",
       LOG_LEVEL: "x",
+      LOG_FORMAT: "x",
+      OTEL_EXPORTER_OTLP_ENDPOINT: "x",
+      DRAIN_DELAY: "x",
     };
     expect(violationsOf(bad).map((violation) => violation.split(" ")[0])).toEqual(Object.keys(bad));
   });

@@ -58,6 +58,12 @@ export interface Env {
   /** `off` switches every limit and throttle off: for tests and benchmarks. */
   RATE_LIMIT: "on" | "off";
   LOG_LEVEL: "fatal" | "error" | "warn" | "info" | "debug" | "trace";
+  /** `json`: a line of JSON each; `text`: for people. By default text on a terminal, JSON everywhere else. */
+  LOG_FORMAT?: "json" | "text";
+  /** Collector that traces are sent to by OTLP over HTTP. Without it none are made. */
+  OTEL_EXPORTER_OTLP_ENDPOINT?: string;
+  /** How long a stopping process of a mesh goes on serving after it said that it is not ready. */
+  DRAIN_DELAY: number;
 }
 
 const schema = Joi.object<Env>({
@@ -93,6 +99,9 @@ const schema = Joi.object<Env>({
   CHANGES_RETENTION: duration("1d", "3650d").default(365 * 86_400),
   RATE_LIMIT: Joi.string().valid("on", "off").default("on"),
   LOG_LEVEL: Joi.string().valid("fatal", "error", "warn", "info", "debug", "trace").default("info"),
+  LOG_FORMAT: Joi.string().valid("json", "text"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: base,
+  DRAIN_DELAY: duration("0s", "60s").default(2),
 });
 
 /** Names of all settings, for the test that compares them with `.env.example` and the compose file. */

@@ -1,15 +1,20 @@
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { ServiceBroker } from "moleculer";
 import { loadEnv } from "../config/env.ts";
+import { isDraining, startDraining } from "./draining.ts";
+import { observeProcess } from "./metrics.ts";
 import { openOpsServer } from "./ops-server.ts";
+import { traceBy } from "./tracing.ts";
 
 /** Milliseconds a readiness answer may take before it counts as no. */
 const READY_TIMEOUT = 2_000;
 
 export interface MeshNode {
   broker: ServiceBroker;
-  /** Unready first, then the services finish what they have taken, then everything closes. */
+  /** Unready first; on a mesh a while later the services finish what they have taken, then everything closes. */
   stop(): Promise<void>;
 }
 
@@ -19,19 +24,21 @@ export interface MeshNode {
  * started; the health port is open from the first moment.
  */
 export async function startNode(services: readonly string[]): Promise<MeshNode> {
-  const { HOST, OPS_PORT } = loadEnv();
+  const { HOST, OPS_PORT, DRAIN_DELAY } = loadEnv();
   const ops = await openOpsServer(HOST, OPS_PORT);
   const { default: config } = await import("../moleculer.config.ts");
   const broker = new ServiceBroker(config);
+  observeProcess({ version: VERSION, isReady: ops.isReady, isOnBus: () => isOnBus(broker) });
   const names: string[] = [];
   for (const service of services) {
     const { default: schema } = await import(pathToFileURL(fileOf(service)).href);
     names.push(broker.createService(schema).name);
   }
+  const stopTracing = await startTracing(broker, names);
   await broker.start();
 
   ops.readyWhen(async () => {
-    if (broker.transit && !broker.transit.connected) return false;
+    if (isDraining(broker) || !isOnBus(broker)) return false;
     await Promise.all(names.map((name) => broker.call(`${name}.ready`, {}, { timeout: READY_TIMEOUT })));
     return true;
   });
@@ -39,12 +46,44 @@ export async function startNode(services: readonly string[]): Promise<MeshNode> 
   return {
     broker,
     async stop() {
-      ops.readyWhen(async () => false);
+      startDraining(broker);
+      // Whoever sends requests here asks now and then whether to: until then they still come.
+      if (broker.transit) await delay(DRAIN_DELAY * 1000);
       await endHeartbeats(broker);
       await broker.stop();
+      await stopTracing();
       await ops.close();
     },
   };
+}
+
+const VERSION: string = JSON.parse(
+  readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"),
+).version;
+
+/**
+ * Whether this node can send and receive. After an error of its channel RabbitMQ delivers nothing any more, while the
+ * connection, and Moleculer's `connected`, are as before.
+ */
+export function isOnBus({ transit }: ServiceBroker): boolean {
+  if (!transit) return true;
+  const { channel } = Object.assign({ channel: null }, transit.tx);
+  return transit.connected && channel !== null;
+}
+
+/** Resolves to what ends it, once everything is sent. */
+async function startTracing(broker: ServiceBroker, names: string[]): Promise<() => Promise<void>> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = loadEnv();
+  if (endpoint === undefined) return async () => {};
+  const { openTracer } = await import("./otel.ts");
+  const { namespace, nodeID: instance, logger } = broker;
+  const service = `taskmesh-${names.join("+")}`;
+  const tracer = openTracer({ endpoint, service, namespace, version: VERSION, instance });
+  traceBy(tracer);
+  return () =>
+    tracer
+      .close()
+      .catch((error: unknown) => logger.warn({ err: error }, "the last traces could not be sent"));
 }
 
 /**

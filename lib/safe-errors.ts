@@ -39,7 +39,7 @@ export const safeErrors = (broker: ServiceBroker): Middleware =>
         throw error;
       }
       const cause = error instanceof Error ? error : new Error(String(error));
-      broker.logger.error({ requestId: ctx.requestID, err: cause }, `${action.name} failed`);
+      broker.logger.error({ err: cause }, `${action.name} failed`);
       throw isOutage(cause) ? unavailable() : problem("internal", "The request could not be completed.");
     }
   });

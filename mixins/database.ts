@@ -12,6 +12,7 @@ import {
   Sequelize,
   type Transaction,
 } from "sequelize";
+import { observeQuery } from "../lib/observe-sql.ts";
 
 /** Milliseconds: a database that does not answer fails the call before the gateway gives up on it. */
 const CONNECT_TIMEOUT = 2_000;
@@ -33,8 +34,8 @@ class HeardClient extends pg.Client {
 export const driver = { ...pg, Client: HeardClient };
 
 /** A pool on one PostgreSQL. Nothing is sent before the first query. */
-export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): Sequelize =>
-  new Sequelize(url, {
+export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): Sequelize => {
+  const database = new Sequelize(url, {
     dialect: "postgres",
     dialectModule: driver,
     logging: false,
@@ -47,6 +48,12 @@ export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): 
       keepAlive: true,
     },
   });
+  const { query } = database;
+  // Whatever is asked of a database, by models and transactions too, goes through this one function.
+  const observed = (...args: unknown[]): Promise<unknown> =>
+    observeQuery(args, () => Reflect.apply(query, database, args));
+  return Object.assign(database, { query: observed });
+};
 
 /** Runs one statement and gives its rows. */
 export type Run = <T extends object>(sql: string, bind: unknown[], options?: RunOptions) => Promise<T[]>;
@@ -71,21 +78,30 @@ export const runOn =
     { prepared = false }: RunOptions = {},
   ): Promise<T[]> => {
     if (transaction) return database.query<T>(sql, { bind, type: QueryTypes.SELECT, transaction });
-    const connection: object = await database.connectionManager.getConnection({ type: "write" });
-    if (!(connection instanceof pg.Client)) throw new Error("The pool has no connections of pg.");
-    try {
-      const name = prepared ? { name: nameOf(sql) } : {};
-      const { rows } = await connection.query<T>({ ...name, text: sql, values: bind });
-      return rows;
-    } catch (error) {
-      // Whoever uses a connection next must not wait for an answer that this one gave up.
-      if (error instanceof pg.DatabaseError) throw error;
-      connection.end().catch(() => {});
-      throw new ConnectionError(error instanceof Error ? error : new Error(String(error)));
-    } finally {
-      database.connectionManager.releaseConnection(connection);
-    }
+    return observeQuery([sql, { bind }], () => runBare<T>(database, sql, bind, prepared));
   };
+
+async function runBare<T extends object>(
+  database: Sequelize,
+  sql: string,
+  bind: unknown[],
+  prepared: boolean,
+): Promise<T[]> {
+  const connection: object = await database.connectionManager.getConnection({ type: "write" });
+  if (!(connection instanceof pg.Client)) throw new Error("The pool has no connections of pg.");
+  try {
+    const name = prepared ? { name: nameOf(sql) } : {};
+    const { rows } = await connection.query<T>({ ...name, text: sql, values: bind });
+    return rows;
+  } catch (error) {
+    // Whoever uses a connection next must not wait for an answer that this one gave up.
+    if (error instanceof pg.DatabaseError) throw error;
+    connection.end().catch(() => {});
+    throw new ConnectionError(error instanceof Error ? error : new Error(String(error)));
+  } finally {
+    database.connectionManager.releaseConnection(connection);
+  }
+}
 
 const names = new Map<string, string>();
 

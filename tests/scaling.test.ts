@@ -39,7 +39,8 @@ async function shape(): Promise<unknown> {
       TABLES,
     ),
     sql(
-      `SELECT tgname, pg_get_triggerdef(t.oid) AS definition FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+      // Conditions that are read again lose brackets that mean nothing.
+      `SELECT tgname, translate(pg_get_triggerdef(t.oid), '()', '') AS definition FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
         WHERE relnamespace = 'tasks'::regnamespace AND relname = ANY($1) AND NOT tgisinternal ORDER BY 1`,
       TABLES,
     ),

@@ -1,5 +1,4 @@
-import { randomUUID } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import cors from "cors";
 import type { CallingOptions, Context, ServiceBroker, ServiceSchema } from "moleculer";
 import ApiGateway, {
@@ -9,12 +8,16 @@ import ApiGateway, {
 } from "moleculer-web";
 import { loadEnv } from "../../config/env.ts";
 import { readyAction } from "../../lib/action.ts";
+import { isDraining } from "../../lib/draining.ts";
 import { unavailable } from "../../lib/errors.ts";
+import { boundToRequest, currentRequest } from "../../lib/request-context.ts";
 import { committedDocument, documentPages } from "./docs.ts";
 import { createEventStreams } from "./event-streams.ts";
 import { loadRoutes } from "./extra-routes.ts";
 import { createHandler, createMethodFallback, type Handler } from "./handler.ts";
 import { httpServerMixin } from "./http-server.ts";
+import { throttledRequests } from "./metrics.ts";
+import { nameRoute } from "./observe.ts";
 import { pages } from "./pages.ts";
 import { failedOf, pathOf, retryAfterOf, sendProblem, toProblem } from "./problem.ts";
 import { createRateLimits } from "./rate-limit.ts";
@@ -22,7 +25,11 @@ import type { Route } from "./routes.ts";
 
 const env = loadEnv();
 const { routes, document } = await loadRoutes(env.EXTRA_ROUTES, committedDocument);
-const limits = createRateLimits({ on: env.RATE_LIMIT === "on", trustedProxies: env.TRUST_PROXY });
+const limits = createRateLimits({
+  on: env.RATE_LIMIT === "on",
+  trustedProxies: env.TRUST_PROXY,
+  onRefused: (policy) => throttledRequests.inc({ policy }),
+});
 
 let broker: ServiceBroker;
 const streams = createEventStreams({
@@ -39,8 +46,6 @@ const EXPOSED_HEADERS = [
   "Retry-After",
   "X-Request-Id",
 ];
-/** What a client may call its request; anything else is replaced, so that it can't forge log lines. */
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 /** Services that the gateway can't do without. */
 const NEEDED = ["auth", "tasks"] as const;
 const READY_TIMEOUT = 2_000;
@@ -57,15 +62,15 @@ const crossOrigin = cors({
 function logRequest(request: IncomingRequest, response: GatewayResponse, next: () => void): void {
   const startedAt = performance.now();
   // Of a stream, and of an answer that nobody waited for, when it is over.
-  response.once("close", () => {
-    const { method } = request;
-    const { statusCode: status } = response;
-    const ms = Math.round(performance.now() - startedAt);
-    request.$service.logger.info(
-      { method, path: pathOf(request), status, ms, requestId: request.$ctx.requestID },
-      "request",
-    );
-  });
+  response.once(
+    "close",
+    boundToRequest(() => {
+      const { method } = request;
+      const { statusCode: status } = response;
+      const ms = Math.round(performance.now() - startedAt);
+      request.$service.logger.info({ method, path: pathOf(request), status, ms }, "request");
+    }),
+  );
   next();
 }
 
@@ -84,8 +89,9 @@ function aliases(): Record<string, Alias> {
   for (const [path, entries] of paths) {
     const fallback = countedByAddress(createMethodFallback(entries.map(({ method }) => method)));
     const add = (method: string, handler: Handler, route?: Route): void => {
-      table.push([`${method} ${path}`, guarded(route, fallback, handler)]);
-      if (method === "GET") table.push([`HEAD ${path}`, guarded(route, fallback, handler)]);
+      const alias = named(path, guarded(route, fallback, handler));
+      table.push([`${method} ${path}`, alias]);
+      if (method === "GET") table.push([`HEAD ${path}`, alias]);
     };
     for (const entry of entries) {
       if ("action" in entry)
@@ -96,6 +102,13 @@ function aliases(): Record<string, Alias> {
   }
   return Object.fromEntries(table);
 }
+
+const named =
+  (path: string, handler: Alias): Alias =>
+  (request, response) => {
+    nameRoute(request, path);
+    handler(request, response);
+  };
 
 const countedByAddress =
   (handler: Handler): Handler =>
@@ -124,19 +137,18 @@ function fail(request: IncomingRequest, response: ServerResponse, error: unknown
 function answer(request: IncomingRequest, response: ServerResponse, error: unknown, route?: Route): void {
   const found = toProblem(error, failedOf(request, route));
   if (found.status >= 500) {
-    request.$service.logger.error(
-      { requestId: found.requestId, code: found.code, err: error },
-      "request failed",
-    );
+    request.$service.logger.error({ code: found.code, err: error }, "request failed");
   }
+  // Of sign-ins, by auth; the gateway's own limits count themselves.
+  if (found.code === "too_many_attempts") throttledRequests.inc({ policy: "attempts" });
   sendProblem(response, found, retryAfterOf(error, found));
 }
 
 /** One id for a request through gateway, bus, logs and problem documents. (Typed as options, served as a function.) */
 const requestIds: Record<string, unknown> = {
-  rootCallOptions(options: CallingOptions, request: IncomingMessage) {
-    const [own = ""] = request.headersDistinct["x-request-id"] ?? [];
-    options.requestID = REQUEST_ID.test(own) ? own : randomUUID();
+  rootCallOptions(options: CallingOptions) {
+    const request = currentRequest();
+    if (request) options.requestID = request.requestId;
     // A stream lasts. What a request waits for has timeouts of its own: its calls, and what it sends.
     options.timeout = 0;
   },
@@ -174,6 +186,7 @@ const apiService: ServiceSchema<ApiSettingsSchema> = {
 
   actions: {
     ready: readyAction(async (ctx) => {
+      if (isDraining(ctx.broker)) throw unavailable();
       const checks = NEEDED.map((name) => ctx.call(`${name}.ready`, {}, { timeout: READY_TIMEOUT }));
       await Promise.all(checks).catch(() => {
         throw unavailable();

@@ -2,6 +2,8 @@ import { createServer, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ServiceSchema } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
+import { isDraining } from "../../lib/draining.ts";
+import { observeRequest } from "./observe.ts";
 
 /** Milliseconds. Slow senders are cut off so that they can't hold sockets that others need. */
 const timeouts = {
@@ -28,7 +30,11 @@ export function httpServerMixin(
     settings: { server: false },
 
     async started() {
-      server = createServer(options, (request, response) => this.httpHandler(request, response));
+      server = createServer(options, (request, response) => {
+        // A stopping gateway lets go of clients one by one, at the end of an answer.
+        if (isDraining(this.broker)) response.shouldKeepAlive = false;
+        observeRequest(request, response, () => this.httpHandler(request, response));
+      });
       server.on("clientError", refuseMalformed);
       await new Promise<void>((resolve, reject) => {
         server.once("error", reject);

@@ -43,7 +43,12 @@ const unlimited: RateLimits = {
  * General limits on requests, so that one client leaves room for others. Each gateway counts in its own memory:
  * with several, a client has as many times the quota. Guessing passwords is slowed by auth, for all gateways.
  */
-export function createRateLimits(options: { on: boolean; trustedProxies: number }): RateLimits {
+export function createRateLimits(options: {
+  on: boolean;
+  trustedProxies: number;
+  /** Told of each request that went over a limit. */
+  onRefused: (policy: PolicyName) => void;
+}): RateLimits {
   if (!options.on) return unlimited;
   const limiterOf = ({ quota, window }: Policy) => new RateLimiterMemory({ points: quota, duration: window });
   const limiters: Record<PolicyName, RateLimiterMemory> = {
@@ -60,6 +65,7 @@ export function createRateLimits(options: { on: boolean; trustedProxies: number 
     response.setHeader("RateLimit-Policy", `"${name}";q=${quota};w=${window}`);
     response.setHeader("RateLimit", `"${name}";r=${state.remainingPoints};t=${resetsIn}`);
     if (!allowed) {
+      options.onRefused(name);
       throw problem("too_many_requests", "Too many requests. Please wait.", { retryAfter: resetsIn });
     }
   }

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Service } from "moleculer";
 import type { loadEnv } from "../../config/env.ts";
+import { observeDatabase } from "../../lib/observe-sql.ts";
 import { openDatabase } from "../../mixins/database.ts";
 import { createAccessTokens } from "./access-tokens.logic.ts";
 import { createAccountLogic } from "./accounts.logic.ts";
@@ -24,6 +25,7 @@ import { createMailedTokens } from "./mailed-tokens.logic.ts";
 import { createMailedTokenRepository } from "./mailed-tokens.repository.ts";
 import { createLogMailer, createSmtpMailer, withoutTokens } from "./mailer.ts";
 import { createMailRepository } from "./mails.repository.ts";
+import { authEvents, hashRefusals, hashWaits, observeHashQueue } from "./metrics.ts";
 import { createOutbox } from "./outbox.logic.ts";
 import { createPasswords } from "./passwords.logic.ts";
 import { createRecoveryLogic } from "./recovery.logic.ts";
@@ -58,6 +60,7 @@ type AuthEnv = ReturnType<typeof loadEnv<"AUTH_DATABASE_URL" | "AUTH_SECRET">>;
 /** Puts the parts of auth together: repositories below, rules above them, and what runs by itself. */
 export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
   const database = openDatabase(env.AUTH_DATABASE_URL);
+  observeDatabase("auth", database);
   const users = createUserRepository(database);
   const sessions = createSessionRepository(database);
   const keys = createKeyRepository(database);
@@ -73,19 +76,27 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
     ttl: env.ACCESS_TOKEN_TTL,
     clock,
   });
+  const hashQueue = createHashQueue({
+    running: HASHES_AT_ONCE,
+    waiting: maxWaitingFor(env.BCRYPT_COST, HASHES_AT_ONCE),
+    clock,
+    onTurn: (waited) => hashWaits.observe(waited / 1000),
+    onRefused: (reason) => hashRefusals.inc({ reason }),
+  });
+  observeHashQueue(hashQueue.counts);
   const passwords = createPasswords({
     cost: env.BCRYPT_COST,
     maxBytes: MAX_PASSWORD_BYTES,
-    queue: createHashQueue({
-      running: HASHES_AT_ONCE,
-      waiting: maxWaitingFor(env.BCRYPT_COST, HASHES_AT_ONCE),
-      clock,
-    }),
+    queue: hashQueue,
   });
 
   const audit = createAudit({
     store: auditEvents,
-    log: (entry) => log().info({ audit: entry }, `audit ${entry.event}`),
+    log(entry) {
+      const { event, result } = entry;
+      authEvents.inc({ event, result });
+      log().info({ audit: entry }, `audit ${event}`);
+    },
     clock,
   });
 
@@ -110,6 +121,7 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
 
   /** Of its own: a mail on its way holds a connection. */
   const outboxDatabase = openDatabase(env.AUTH_DATABASE_URL, { max: 2 });
+  observeDatabase("auth-mails", outboxDatabase);
   const publicUrl = env.PUBLIC_URL ?? `http://localhost:${env.PORT}`;
   const mailedTokens = createMailedTokens(env.AUTH_SECRET);
   const outbox = createOutbox({

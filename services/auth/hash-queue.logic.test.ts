@@ -66,3 +66,36 @@ describe("the queue of hashes", () => {
     expect(maxWaitingFor(cost, running)).toBe(waiting);
   });
 });
+
+describe("who watches the queue of hashes", () => {
+  it("is told how long each waited, how many run and wait, and of each refusal why", async () => {
+    const [waits, refusals]: [number[], string[]] = [[], []];
+    const queue = createHashQueue({
+      running: 1,
+      waiting: 2,
+      clock,
+      onTurn: (waited) => waits.push(waited),
+      onRefused: (reason) => refusals.push(reason),
+    });
+    const [first, second, third] = [buildWork(), buildWork(), buildWork()];
+    const results = [first, second, third].map(({ work }) => queue.run(work));
+    await new Promise(setImmediate);
+    expect(queue.counts()).toEqual({ running: 1, waiting: 2 });
+    await expect(queue.run(async () => "too many")).rejects.toMatchObject(OVERLOADED);
+    now += 500;
+    first.finish();
+    await results[0];
+    await new Promise(setImmediate);
+    now += 2_000;
+    second.finish();
+    third.finish();
+    expect((await Promise.allSettled(results)).map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+    ]);
+    expect(waits).toEqual([0, 500, 2_500]);
+    expect(refusals).toEqual(["full", "late"]);
+    expect(queue.counts()).toEqual({ running: 0, waiting: 0 });
+  });
+});

@@ -20,22 +20,30 @@ export interface HashQueue {
   assertRoom(): void;
   /** @throws overloaded */
   run<T>(work: () => Promise<T>): Promise<T>;
+  counts(): { running: number; waiting: number };
 }
 
 interface HashQueueOptions {
   running: number;
   waiting: number;
   clock: () => number;
+  /** Told how long each hash waited for its turn, in milliseconds. */
+  onTurn?: (waited: number) => void;
+  /** Told of each that was refused: at once, or when its turn came too late. */
+  onRefused?: (reason: "full" | "late") => void;
 }
 
 /**
  * Runs at most `running` hashes at once and lets at most `waiting` more wait; any beyond are refused at once, and
  * those whose turn comes too late, then.
  */
-export function createHashQueue({ running, waiting, clock }: HashQueueOptions): HashQueue {
+export function createHashQueue(options: HashQueueOptions): HashQueue {
+  const { running, waiting, clock, onTurn = () => {}, onRefused = () => {} } = options;
   const limit = pLimit(running);
   const assertRoom = (): void => {
-    if (limit.activeCount + limit.pendingCount >= running + waiting) throw overloaded();
+    if (limit.activeCount + limit.pendingCount < running + waiting) return;
+    onRefused("full");
+    throw overloaded();
   };
   return {
     assertRoom,
@@ -43,10 +51,14 @@ export function createHashQueue({ running, waiting, clock }: HashQueueOptions): 
       assertRoom();
       const askedAt = clock();
       return limit(() => {
-        if (clock() - askedAt > MAX_WAIT) throw overloaded();
-        return work();
+        const waited = clock() - askedAt;
+        onTurn(waited);
+        if (waited <= MAX_WAIT) return work();
+        onRefused("late");
+        throw overloaded();
       });
     },
+    counts: () => ({ running: limit.activeCount, waiting: limit.pendingCount }),
   };
 }
 

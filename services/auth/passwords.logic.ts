@@ -10,7 +10,7 @@ interface PasswordOptions {
   cost: number;
   /** Where bcrypt would stop reading. */
   maxBytes: number;
-  queue: HashQueue;
+  queue: Pick<HashQueue, "assertRoom" | "run">;
 }
 
 /** Of no known password: comparing with it takes as long as with any hash of this cost. */

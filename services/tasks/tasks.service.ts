@@ -2,15 +2,19 @@ import type { ServiceSchema } from "moleculer";
 import { loadEnv } from "../../config/env.ts";
 import { type ActionContext, action, type Contract, readDelivery, readyAction } from "../../lib/action.ts";
 import type { Bus } from "../../lib/bus.ts";
+import { observeDatabase } from "../../lib/observe-sql.ts";
 import type { Identity, Scope } from "../../lib/passport.ts";
+import { currentRequest } from "../../lib/request-context.ts";
 import { validate } from "../../lib/validator.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
 import { createBulkLogic } from "./bulk.logic.ts";
 import { bulkEnvelope, readOperation } from "./bulk.schema.ts";
 import { createChangeLogic } from "./changes.logic.ts";
+import type { Changes } from "./changes.schema.ts";
 import { type Cursors, createCursors } from "./cursors.logic.ts";
 import { createHousekeeping } from "./housekeeping.logic.ts";
 import { createIdempotency, type Request } from "./idempotency.logic.ts";
+import { hintLag, readLag } from "./metrics.ts";
 import { createStatsLogic } from "./stats.logic.ts";
 import { createStatsRepository } from "./stats.repository.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
@@ -23,6 +27,7 @@ const env = loadEnv("TASKS_DATABASE_URL");
 const clock = Date.now;
 
 const database = openDatabase(env.TASKS_DATABASE_URL);
+observeDatabase("tasks", database);
 const repository = createTaskRepository(database);
 
 let broker: Bus;
@@ -32,6 +37,16 @@ let cursors: Cursors;
 function announce({ event, ...told }: Announcement): void {
   broker.emit(`task.${event}`, told);
   broker.broadcast("tasks.changed", { userId: told.userId }, ["api"]);
+  const request = currentRequest();
+  if (request) hintLag.observe((performance.now() - request.startedAt) / 1000);
+}
+
+/** A page of who goes on from a number; a snapshot is as old as it is. */
+function measured(since: unknown, page: Changes): Changes {
+  const newest = page.changes.at(-1);
+  if (typeof since === "number" && newest)
+    readLag.observe(Math.max(0, clock() - Date.parse(newest.at)) / 1000);
+  return page;
 }
 
 const tasks = createTaskLogic({ tasks: repository, cursors: () => cursors, clock });
@@ -102,7 +117,9 @@ const tasksService: ServiceSchema = {
 
     history: action(taskActions.history, (params, caller) => log.history(caller, params)),
     revert: write(taskActions.revert, (writes, params, caller) => writes.revert(caller, params)),
-    changes: action(taskActions.changes, (params, caller) => log.changes(caller, params)),
+    changes: action(taskActions.changes, async (params, caller) =>
+      measured(params.since, await log.changes(caller, params)),
+    ),
     follow: action(taskActions.follow, (params, caller) => log.follow(caller, params)),
 
     eraseAll: action(taskActions.eraseAll, (_, caller) => housekeeping.eraseAll(caller)),

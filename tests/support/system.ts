@@ -33,6 +33,7 @@ const TEST_ENV = {
   BCRYPT_COST: "4",
   RATE_LIMIT: "off",
   LOG_LEVEL: "warn",
+  DRAIN_DELAY: "0s",
   CORS_ORIGINS: "https://app.example.com",
 };
 
