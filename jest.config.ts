@@ -14,8 +14,8 @@ const config: Config = {
   transformIgnorePatterns: ["/node_modules/(?!(uuid|temporal-\\w+|lru-cache|p-limit|yocto-queue)/)"],
   globalSetup: "./tests/support/global-setup.ts",
   globalTeardown: "./tests/support/global-teardown.ts",
-  // Most of a test's time is waiting for processes it started: Jest's own choice leaves one of two cores idle.
-  maxWorkers: 2,
+  // Most of a test's time is waiting for processes it started: fewer would leave two cores idle.
+  maxWorkers: 3,
   testTimeout: 30_000,
 };
 

@@ -165,9 +165,6 @@ export async function openBus({
         });
         send(nodeId, write(id, packet));
       }),
-    /** How many messages wait in a node's queue of requests. */
-    waitingFor: async (nodeId: string): Promise<number> =>
-      (await channel.checkQueue(queueOf(nodeId))).messageCount,
     close: () => connection.close(),
   };
 }
