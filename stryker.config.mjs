@@ -1,0 +1,18 @@
+// `npm run mutate`: what is mutated, what is not and why is in docs/decisions/0017-mutation-testing.md.
+
+/** @type {import("@stryker-mutator/api/core").PartialStrykerOptions} */
+export default {
+  mutate: ["services/auth/*.{logic,repository}.ts"],
+  testRunner: "jest",
+  jest: { configFile: "jest.mutation.config.ts" },
+  plugins: ["@stryker-mutator/jest-runner"],
+  coverageAnalysis: "perTest",
+  ignoreStatic: true,
+  concurrency: 2,
+  timeoutMS: 10_000,
+  // Stryker would rewrite it by an API that TypeScript 7 no longer has; swc does not read it.
+  tsconfigFile: "none",
+  reporters: ["clear-text", "html", "json"],
+  clearTextReporter: { allowColor: false, logTests: false },
+  thresholds: { high: 95, low: 90, break: 85 },
+};
