@@ -12,7 +12,7 @@ export default {
   timeoutMS: 10_000,
   // Stryker would rewrite it by an API that TypeScript 7 no longer has; swc does not read it.
   tsconfigFile: "none",
-  reporters: ["clear-text", "html", "json"],
+  reporters: ["progress-append-only", "clear-text", "html", "json"],
   clearTextReporter: { allowColor: false, logTests: false },
   thresholds: { high: 95, low: 90, break: 85 },
 };

@@ -31,7 +31,9 @@ try {
   ).exited;
 } finally {
   await postgres.release();
-  rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
+  // Stryker removes its copy of the project itself, unless it was stopped.
+  for (const made of [directory, ".stryker-tmp"])
+    rmSync(made, { recursive: true, force: true, maxRetries: 10 });
 }
 
 function interrupt(): void {

@@ -96,7 +96,11 @@ describe("registering", () => {
 
 describe("an account", () => {
   it("is shown without its password's hash", async () => {
-    const { passwordHash: _, disabledAt: __, ...user } = await storeUser(db.database, { emailVerified: true });
+    const {
+      passwordHash: _,
+      disabledAt: __,
+      ...user
+    } = await storeUser(db.database, { emailVerified: true });
     const shown = await build().logic.me(user.id);
     expect(shown).toEqual({ ...user, createdAt: "2026-11-22T10:00:00.000Z" });
   });

@@ -211,7 +211,10 @@ describe("the audit log", () => {
     ] as const)
       await auditEvents.insert({ event, result: "success", userId }, new Date(NOW));
     const found = async (filter: { userId?: string; event?: string }) =>
-      (await logic.listAuditEvents({ ...filter, limit: 9 })).items.map(({ event, userId }) => [event, userId]);
+      (await logic.listAuditEvents({ ...filter, limit: 9 })).items.map(({ event, userId }) => [
+        event,
+        userId,
+      ]);
     expect(await found({ userId: ada })).toEqual([
       ["logout", ada],
       ["login", ada],

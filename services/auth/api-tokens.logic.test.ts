@@ -1,7 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import type { Scope } from "../../lib/passport.ts";
-import { identityOf, NOW, recordAudit, storeApiToken, storeUser } from "../../tests/support/auth-factories.ts";
+import {
+  identityOf,
+  NOW,
+  recordAudit,
+  storeApiToken,
+  storeUser,
+} from "../../tests/support/auth-factories.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createApiTokenLogic, isSecretOf, readApiToken } from "./api-tokens.logic.ts";
 import { createApiTokenRepository } from "./api-tokens.repository.ts";

@@ -1,5 +1,11 @@
 import { v7 as uuidv7 } from "uuid";
-import { findSession, findUser, NOW, storeApiToken, storeSession } from "../../tests/support/auth-factories.ts";
+import {
+  findSession,
+  findUser,
+  NOW,
+  storeApiToken,
+  storeSession,
+} from "../../tests/support/auth-factories.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createErasureRepository } from "./erasures.repository.ts";
 

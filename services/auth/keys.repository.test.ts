@@ -28,7 +28,11 @@ describe("signing keys", () => {
 
   it("are listed the newest first, those of one moment by their ids", async () => {
     const keys = createKeyRepository(db.database);
-    const [a, b, old] = [{ ...key(), kid: "a" }, { ...key(), kid: "b" }, { ...key(-1), kid: "c" }];
+    const [a, b, old] = [
+      { ...key(), kid: "a" },
+      { ...key(), kid: "b" },
+      { ...key(-1), kid: "c" },
+    ];
     await keys.insertFirst(a);
     await keys.rotate(old);
     await keys.rotate(b);

@@ -1,3 +1,4 @@
+import { problem } from "../../lib/errors.ts";
 import {
   AUTH_SECRET,
   CLIENT,
@@ -14,7 +15,6 @@ import {
   storeUser,
 } from "../../tests/support/auth-factories.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
-import { problem } from "../../lib/errors.ts";
 import { toUserView } from "./accounts.logic.ts";
 import { createRefreshTokens } from "./refresh-tokens.logic.ts";
 import { createSessionLogic } from "./sessions.logic.ts";
@@ -113,11 +113,7 @@ describe("signing in", () => {
       });
     }
     const failure = { event: "login", result: "failure", client: CLIENT };
-    expect(audited).toEqual([
-      failure,
-      { ...failure, userId: user.id },
-      { ...failure, userId: disabled.id },
-    ]);
+    expect(audited).toEqual([failure, { ...failure, userId: user.id }, { ...failure, userId: disabled.id }]);
     for (const { id } of [user, disabled]) expect(await findSessionsOf(db.database, id)).toEqual([]);
   });
 

@@ -5,6 +5,8 @@ import { createAccessTokens } from "../../services/auth/access-tokens.logic.ts";
 import type { AuditEntry } from "../../services/auth/audit.logic.ts";
 import { createKeyring, createSigningKey } from "../../services/auth/keys.logic.ts";
 import { type ApiTokenRow, defineApiToken } from "../../services/auth/models/api-token.model.ts";
+import { defineMail, type MailRow } from "../../services/auth/models/mail.model.ts";
+import { defineMailedToken, type MailedTokenRow } from "../../services/auth/models/mailed-token.model.ts";
 import { defineSession, type SessionRow } from "../../services/auth/models/session.model.ts";
 import { defineUser, type UserRow } from "../../services/auth/models/user.model.ts";
 import type { Passwords } from "../../services/auth/passwords.logic.ts";
@@ -76,6 +78,40 @@ export async function storeApiToken(
     ...fields,
   };
   await defineApiToken(database).create(token);
+  return token;
+}
+
+export async function storeMail(database: Sequelize, fields: Partial<MailRow> = {}): Promise<MailRow> {
+  const mail: MailRow = {
+    id: uuidv7(),
+    purpose: "reset_password",
+    email: "nobody@example.test",
+    client: CLIENT,
+    requestedAt: new Date(NOW),
+    tokenId: null,
+    attempts: 0,
+    nextAttemptAt: new Date(NOW),
+    ...fields,
+  };
+  await defineMail(database).create(mail);
+  return mail;
+}
+
+export async function storeMailedToken(
+  database: Sequelize,
+  fields: Partial<MailedTokenRow> = {},
+): Promise<MailedTokenRow> {
+  const token: MailedTokenRow = {
+    id: uuidv7(),
+    userId: fields.userId ?? (await storeUser(database)).id,
+    purpose: "reset_password",
+    email: "ada@example.test",
+    createdAt: new Date(NOW),
+    expiresAt: new Date(NOW + 60_000),
+    usedAt: null,
+    ...fields,
+  };
+  await defineMailedToken(database).create(token);
   return token;
 }
 
