@@ -157,7 +157,7 @@ describe("tokens", () => {
 });
 
 describe("reading a token", () => {
-  const bytes = Buffer.from("01a202a978407b218f3e6c5d4b3a2918" + "ab".repeat(32), "hex");
+  const bytes = Buffer.from(`01a202a978407b218f3e6c5d4b3a2918${"ab".repeat(32)}`, "hex");
   const token = `tmp_${bytes.toString("base64url")}`;
 
   it("finds id and secret", () => {

@@ -402,7 +402,7 @@ describe("a stopping outbox", () => {
   });
 
   it("leaves no timer behind", async () => {
-    const { outbox, seen } = build();
+    const { outbox } = build();
     outbox.start();
     await settle();
     fakeTimeouts();

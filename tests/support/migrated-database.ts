@@ -1,7 +1,7 @@
 import type { Sequelize } from "sequelize";
 import { openDatabase } from "../../mixins/database.ts";
 import { migrateUp } from "../../mixins/migrations.ts";
-import { createDatabase } from "./database.ts";
+import { createDatabase, openKeptDatabase } from "./database.ts";
 
 export interface MigratedDatabase {
   url: string;
@@ -15,7 +15,8 @@ export interface MigratedDatabase {
 
 /** A database of its own with everything that a repository finds in production. */
 export async function createMigratedDatabase(): Promise<MigratedDatabase> {
-  const { url, drop } = await createDatabase();
+  const stryker = process.env.STRYKER_MUTATOR_WORKER;
+  const { url, drop } = await (stryker === undefined ? createDatabase() : openKeptDatabase(stryker));
   // This process has no services: nothing else reads these settings.
   Object.assign(process.env, { AUTH_DATABASE_URL: url, TASKS_DATABASE_URL: url });
   await migrateUp();
