@@ -16,6 +16,8 @@ export default {
   ignoreStatic: true,
   concurrency: 2,
   timeoutMS: 10_000,
+  // Jest leaves what it loaded behind: a worker that has run for long is mostly busy with its memory.
+  maxTestRunnerReuse: 40,
   // Stryker would rewrite it by an API that TypeScript 7 no longer has; swc does not read it.
   tsconfigFile: "none",
   reporters: ["progress-append-only", "clear-text", "html", "json"],

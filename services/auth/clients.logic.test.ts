@@ -1,6 +1,7 @@
 import jwt from "jsonwebtoken";
 import { v7 as uuidv7 } from "uuid";
-import { NOW, openAccessTokens, recordAudit, storeUser } from "../../tests/support/auth-factories.ts";
+import { openAccessTokens } from "../../tests/support/access-tokens.ts";
+import { NOW, recordAudit, storeUser } from "../../tests/support/auth-factories.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createClient, createClientLogic } from "./clients.logic.ts";
 import { createClientRepository } from "./clients.repository.ts";

@@ -1,4 +1,5 @@
 import { problem } from "../../lib/errors.ts";
+import { openAccessTokens } from "../../tests/support/access-tokens.ts";
 import {
   AUTH_SECRET,
   CLIENT,
@@ -7,7 +8,6 @@ import {
   findUser,
   identityOf,
   NOW,
-  openAccessTokens,
   quickPasswords,
   recordAudit,
   recordThrottle,

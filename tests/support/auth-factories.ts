@@ -1,9 +1,7 @@
 import type { Sequelize } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
 import { SCOPES } from "../../lib/passport.ts";
-import { createAccessTokens } from "../../services/auth/access-tokens.logic.ts";
 import type { AuditEntry } from "../../services/auth/audit.logic.ts";
-import { createKeyring, createSigningKey } from "../../services/auth/keys.logic.ts";
 import { type ApiTokenRow, defineApiToken } from "../../services/auth/models/api-token.model.ts";
 import { defineMail, type MailRow } from "../../services/auth/models/mail.model.ts";
 import { defineMailedToken, type MailedTokenRow } from "../../services/auth/models/mailed-token.model.ts";
@@ -14,7 +12,8 @@ import type { Throttle } from "../../services/auth/throttle.logic.ts";
 
 /*
  * Rows of auth as its tests need them, stored without the repositories that are tested, and stand-ins for what is
- * slow (hashes) or only to be heard (audit, throttle).
+ * slow (hashes) or only to be heard (audit, throttle). Nothing of services/auth is loaded but the models: Stryker runs
+ * whatever loads the code that it changed.
  */
 
 export const NOW = Date.parse("2026-11-22T10:00:00.000Z");
@@ -162,16 +161,4 @@ export function recordThrottle() {
   };
   const throttle: Throttle = { signIn: attempt, password: attempt, sweep: async () => {} };
   return { asked, throttle };
-}
-
-/** Access tokens and passports of a mesh with a signing key of its own. */
-export async function openAccessTokens(clock: () => number) {
-  const keyring = createKeyring({
-    keys: { list: async () => [key], insertFirst: async () => {} },
-    secret: AUTH_SECRET,
-    clock,
-  });
-  const key = createSigningKey(AUTH_SECRET, clock());
-  await keyring.open();
-  return createAccessTokens({ keyring, namespace: "mesh", ttl: 600, clock });
 }
