@@ -145,6 +145,7 @@ describe("the people a client may act for", () => {
     expect(first).toEqual({ items: shown.slice(0, 2), nextCursor: shown[1]?.id });
     const second = await logic.people(caller, { limit: 2, cursor: first.nextCursor ?? "" });
     expect(second).toEqual({ items: shown.slice(2), nextCursor: null });
+    expect((await logic.people(caller, { limit: 1 })).nextCursor).toBe(shown[0]?.id);
     expect(await logic.people(caller, { limit: 3 })).toEqual({ items: shown, nextCursor: null });
     expect(await logic.people(caller, { limit: 3, cursor: shown[2]?.id ?? "" })).toEqual({
       items: [],

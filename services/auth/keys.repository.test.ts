@@ -73,6 +73,15 @@ describe("signing keys", () => {
     }
   });
 
+  it("are changed by one connection, in one transaction", async () => {
+    const keys = createKeyRepository(db.connect({ max: 1 }));
+    const [first, second] = [key(), key(10)];
+    await keys.insertFirst(first);
+    await keys.rotate(second);
+    await keys.reseal((each) => each);
+    expect((await keys.list()).map(({ kid }) => kid)).toEqual([second.kid, first.kid]);
+  });
+
   it("are resealed all or none", async () => {
     const keys = createKeyRepository(db.database);
     await keys.insertFirst(key());

@@ -105,6 +105,14 @@ describe("setting a password by a token", () => {
   });
 });
 
+it("tokens are used by one connection, in one transaction", async () => {
+  const alone = createMailedTokenRepository(db.connect({ max: 1 }));
+  const [reset, verification] = [await mailed(), await mailed({ purpose: "verify_email" })];
+  await storeSession(db.database, { userId: reset.userId });
+  expect(await alone.setPassword(reset.id, "hash of new", at(0))).toBe(reset.userId);
+  expect(await alone.verifyEmail(verification.id, at(0))).toBe(verification.userId);
+});
+
 describe("verifying an address by a token", () => {
   const purpose = "verify_email" as const;
 

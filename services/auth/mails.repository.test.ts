@@ -207,6 +207,19 @@ describe("a mail that is due", () => {
   });
 });
 
+it("requests and mails are taken by one connection, in one transaction", async () => {
+  const alone = createMailRepository(db.connect({ max: 1 }));
+  const { id: userId, email } = await storeUser(db.database);
+  await storeMail(db.database, { email });
+  await storeMail(db.database, { email });
+  const token = { id: uuidv7(), userId, email, usedAt: null, createdAt: at(0), expiresAt: at(9) };
+  expect(await alone.takeRequest(moment, () => ({ ...token, purpose: "reset_password" }))).toBe(true);
+  expect(await alone.takeRequest(moment, () => null)).toBe(true);
+  expect(await alone.takeDue(at(0), async () => at(1))).toBe(true);
+  expect(await alone.takeDue(at(1), async () => null)).toBe(true);
+  expect(await storedMails()).toEqual([]);
+});
+
 it("links are forgotten that expired before a moment, and no others", async () => {
   await db.database.query("DELETE FROM auth.mailed_tokens");
   await storeMailedToken(db.database, { expiresAt: at(-1) });

@@ -125,6 +125,15 @@ describe("signing in", () => {
     expect(compared).toEqual([["x", null]]);
   });
 
+  it("compares the right one once", async () => {
+    const user = await storeUser(db.database);
+    const compared: unknown[] = [];
+    const matches = async (...what: unknown[]) => compared.push(what) > 0;
+    const { logic } = await build({ passwords: quickPasswords({ matches }) });
+    await logic.login({ email: user.email, password: "right" }, CLIENT);
+    expect(compared).toEqual([["right", user.passwordHash]]);
+  });
+
   it("passes the throttle, which learns who tries from where", async () => {
     const user = await storeUser(db.database);
     const { logic, asked } = await build();

@@ -138,6 +138,15 @@ describe("a session", () => {
   });
 });
 
+it("opening and changing a session take one connection, which is in one transaction", async () => {
+  const alone = createSessionRepository(db.connect({ max: 1 }));
+  const user = await storeUser(db.database);
+  const session = sessionOf(user.id);
+  await alone.insertFor(session, user.passwordHash);
+  await alone.change(session.id, () => ({ refreshCounter: 1 }));
+  expect(await findSession(db.database, session.id)).toEqual({ ...session, refreshCounter: 1 });
+});
+
 describe("a person's sessions", () => {
   it("are listed the latest used first, without those that ended or idled away", async () => {
     const first = await storeSession(db.database);

@@ -98,6 +98,14 @@ describe("users", () => {
   });
 });
 
+it("storing users and changing their access take one connection, which is in one transaction", async () => {
+  const alone = createUserRepository(db.connect({ max: 1 }));
+  const user = buildUser();
+  expect(await alone.insert(user, requestMail("verify_email", user.email, {}, at))).toBe(true);
+  expect(await alone.changeAccess(user.id, { role: "admin" })).toMatchObject({ role: "admin" });
+  expect(await alone.changeAccess(user.id, {})).toMatchObject({ role: "admin" });
+});
+
 describe("a hash", () => {
   it("is replaced unless the password was changed meanwhile, and nobody else's is", async () => {
     const [ada, ben] = [await storeUser(db.database), await storeUser(db.database)];

@@ -1,4 +1,4 @@
-import type { Sequelize } from "sequelize";
+import type { Options, Sequelize } from "sequelize";
 import { openDatabase } from "../../mixins/database.ts";
 import { migrateUp } from "../../mixins/migrations.ts";
 import { createDatabase, openKeptDatabase } from "./database.ts";
@@ -7,7 +7,7 @@ export interface MigratedDatabase {
   url: string;
   database: Sequelize;
   /** A further pool, as another replica has one. */
-  connect(): Sequelize;
+  connect(pool?: Options["pool"]): Sequelize;
   /** Starts to count the statements of `database`; the returned function stops and says how many there were. */
   countStatements(): () => number;
   drop(): Promise<void>;
@@ -21,10 +21,10 @@ export async function createMigratedDatabase(): Promise<MigratedDatabase> {
   Object.assign(process.env, { AUTH_DATABASE_URL: url, TASKS_DATABASE_URL: url });
   await migrateUp();
   const pools: Sequelize[] = [];
-  const connect = (): Sequelize => {
-    const pool = openDatabase(url);
-    pools.push(pool);
-    return pool;
+  const connect: MigratedDatabase["connect"] = (pool) => {
+    const opened = openDatabase(url, pool);
+    pools.push(opened);
+    return opened;
   };
   const database = connect();
   return {
