@@ -9,6 +9,8 @@ export default {
       // They start whole systems, which run none of the changed code.
       globalSetup: null,
       globalTeardown: null,
+      // Milliseconds. A test that waits for what no longer happens fails before Stryker would have to end its worker.
+      testTimeout: 8_000,
     },
   },
   plugins: ["@stryker-mutator/jest-runner"],

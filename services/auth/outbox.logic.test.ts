@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { AUTH_SECRET, CLIENT, NOW, recordAudit } from "../../tests/support/auth-factories.ts";
 import { createMailedTokens, LIFETIME_MS } from "./mailed-tokens.logic.ts";
 import type { DueMail, MailedTokenRow, MailRequest, MailRow } from "./mails.repository.ts";
@@ -128,9 +129,12 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-/** By turns of the loop, not by time: timers may be the test's own. */
+/** Timers may be the test's own; this one never is. */
 async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise<void>((resolve) => setImmediate(resolve));
+  for (let looks = 0; !holds(); looks++) {
+    if (looks === 800) throw new Error("what the test waits for does not happen");
+    await delay(5);
+  }
 }
 
 const fakeTimeouts = () =>

@@ -99,7 +99,10 @@ const due = async (now: number): Promise<number> => {
 };
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let looks = 0; !(await holds()); looks++) {
+    if (looks === 800) throw new Error("what the test waits for does not happen");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 const tokenOf = ({ link }: { link: string } = { link: "" }): string => link.split("#token=")[1] ?? "";
