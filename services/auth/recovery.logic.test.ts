@@ -117,6 +117,13 @@ describe("a mailed token", () => {
     expect(others.read("reset_password", token)).toBeNull();
   });
 
+  test("is the same from one version to the next: what was mailed works after an update", () => {
+    expect([token, mailedTokens.write("verify_email", ID)]).toEqual([
+      "tmm_AaICqXhAeyGPPmxdSzopGPobt5fm_Y-tnRoBWxsuWtlcFzn31nqY2b-ujUE0TcEG",
+      "tmm_AaICqXhAeyGPPmxdSzopGCfo6FL0VJA-FgQbKlNno4QyPgFXLwTLf1bms8moiRia",
+    ]);
+  });
+
   test("can't be altered anywhere, nor spelt in another way", () => {
     for (let index = 0; index < token.length; index++) {
       const other = token[index] === "A" ? "B" : "A";
