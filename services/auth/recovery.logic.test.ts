@@ -52,14 +52,24 @@ function build(
   const sent: OutgoingMail[] = [];
   const failures: number[] = [];
   const audit = async (entry: AuditEntry) => void audited.push(entry);
+  const chosen: unknown[] = [];
+  const woken: string[] = [];
+  /** Happens while a password is hashed. */
+  const meanwhile = { run: async () => {} };
   let attempts = 0;
   const recovery = createRecoveryLogic({
     mails,
     tokens: createMailedTokenRepository(migrated.database),
     mailedTokens,
-    passwords: { choose: async (password) => `hash of ${password}` },
+    passwords: {
+      async choose(password, who) {
+        chosen.push([password, who]);
+        await meanwhile.run();
+        return `hash of ${password}`;
+      },
+    },
     audit,
-    wake: () => {},
+    wake: () => woken.push("woken"),
     clock,
   });
   return {
@@ -68,6 +78,9 @@ function build(
     sent,
     audited,
     failures,
+    chosen,
+    woken,
+    meanwhile,
     /** Lets the outbox do what is due now. */
     async deliver() {
       const outbox = createOutbox({
@@ -232,6 +245,75 @@ describe.each<[Purpose, string, number]>([
     const { recovery, token, user } = await mailed();
     await migrated.database.query("DELETE FROM auth.users WHERE id = $1", { bind: [user.id] });
     await expect(use(recovery, token)).rejects.toMatchObject({ type: "invalid_mailed_token" });
+  });
+});
+
+describe("using a link", () => {
+  const client = { address: "203.0.113.7", userAgent: "Test" };
+  const refused = {
+    type: "invalid_mailed_token",
+    message: "The link has been used, has expired or was never one.",
+  };
+
+  async function mailed(ask: (recovery: ReturnType<typeof build>["recovery"], email: string) => unknown) {
+    const user = await buildUser();
+    const built = build();
+    await ask(built.recovery, user.email);
+    await built.deliver();
+    built.audited.length = 0;
+    return { ...built, user, token: tokenOf(built.sent[0]) };
+  }
+  const forgot = () => mailed((recovery, email) => recovery.forgotPassword({ email }, {}));
+
+  test("begins with waking the outbox, and an answer that tells nothing", async () => {
+    const { recovery, woken, deliver } = build();
+    expect(await recovery.forgotPassword({ email: "nobody@example.test" }, {})).toEqual({
+      detail: "If there is an account with this address, a mail is on its way to it.",
+    });
+    await recovery.sendVerification("nobody@example.test", {});
+    expect(woken).toEqual(["woken", "woken"]);
+    await deliver();
+  });
+
+  test("to reset sets the password that was chosen for its address, and is noted", async () => {
+    const { recovery, audited, chosen, token, user } = await forgot();
+    await recovery.resetPassword({ token, newPassword: "a new one" }, client);
+    expect(chosen).toEqual([["a new one", { email: user.email, field: "newPassword" }]]);
+    expect((await createUserRepository(migrated.database).find(user.id))?.passwordHash).toBe(
+      "hash of a new one",
+    );
+    expect(audited).toEqual([{ event: "password_reset", result: "success", userId: user.id, client }]);
+  });
+
+  test("that does not work any more hashes nothing and is noted nowhere", async () => {
+    const { recovery, audited, chosen, token, time } = await forgot();
+    time.now = NOW + LIFETIME_MS.reset_password;
+    const reset = { newPassword: "a new one" };
+    await expect(recovery.resetPassword({ ...reset, token }, client)).rejects.toMatchObject(refused);
+    await expect(recovery.resetPassword({ ...reset, token: "tmm_" }, client)).rejects.toMatchObject(refused);
+    expect({ audited, chosen }).toEqual({ audited: [], chosen: [] });
+  });
+
+  test("that was used while the password was hashed sets none, and is noted as a failure", async () => {
+    const { recovery, audited, token, user, meanwhile } = await forgot();
+    meanwhile.run = async () => {
+      const use = "UPDATE auth.mailed_tokens SET used_at = now() WHERE user_id = $1";
+      await migrated.database.query(use, { bind: [user.id] });
+    };
+    const reset = recovery.resetPassword({ token, newPassword: "a new one" }, client);
+    await expect(reset).rejects.toMatchObject(refused);
+    expect((await createUserRepository(migrated.database).find(user.id))?.passwordHash).toBe("$2b$04$old");
+    expect(audited).toEqual([{ event: "password_reset", result: "failure", userId: user.id, client }]);
+  });
+
+  test("to verify an address is noted", async () => {
+    const { recovery, audited, token, user } = await mailed((each, email) =>
+      each.sendVerification(email, {}),
+    );
+    await recovery.verifyEmail({ token }, client);
+    expect(audited).toEqual([{ event: "email_verify", result: "success", userId: user.id, client }]);
+    await expect(recovery.verifyEmail({ token }, client)).rejects.toMatchObject(refused);
+    expect(audited).toHaveLength(1);
   });
 });
 
