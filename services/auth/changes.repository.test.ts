@@ -67,9 +67,11 @@ async function openLine(to: string) {
   url.host = `127.0.0.1:${address.port}`;
   return {
     url: url.href,
-    silence() {
-      for (const socket of sockets) socket.unpipe().pause();
-    },
+    /** From now on nothing comes from the database. */
+    silence: () => sockets[1]?.unpipe().pause(),
+    speak: () => sockets[0] && sockets[1]?.pipe(sockets[0]),
+    /** When the listener has hung up. */
+    left: () => new Promise((resolve) => sockets[0]?.once("close", resolve)),
     close() {
       server.close();
       for (const socket of sockets) socket.destroy();
@@ -123,6 +125,22 @@ describe("changes in the database", () => {
     expect(changes).toEqual([{ kind: "user", id: "ada" }]);
   });
 
+  it("are all told to who has caught up", async () => {
+    const line = await openLine(db.url);
+    try {
+      const { listener, changes } = listen(line.url);
+      await listener.start();
+      line.silence();
+      await notify("user ada");
+      const told = listener.caughtUp().then(() => [...changes]);
+      expect(changes).toEqual([]);
+      line.speak();
+      expect(await told).toEqual([{ kind: "user", id: "ada" }]);
+    } finally {
+      line.close();
+    }
+  });
+
   it("are waited for by nobody while nothing is heard", async () => {
     const { listener } = listen();
     await expect(listener.caughtUp()).resolves.toBeUndefined();
@@ -166,8 +184,10 @@ describe("a listener", () => {
     try {
       const { listener, states, errors, until } = listen(line.url);
       await listener.start();
+      const left = line.left();
       line.silence();
       await until(() => states.length === 2);
+      await left;
       expect(states).toEqual([true, false]);
       expect(errors).toEqual(["The database does not deliver notifications."]);
     } finally {

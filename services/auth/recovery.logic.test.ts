@@ -131,7 +131,8 @@ describe("a mailed token", () => {
   });
 
   test("is the same from one version to the next: what was mailed works after an update", () => {
-    expect([token, mailedTokens.write("verify_email", ID)]).toEqual([
+    const { write } = createMailedTokens("kYzr0T4n9vQ1uS7xB3mW8dJ5hG2cL6pA");
+    expect([write("reset_password", ID), write("verify_email", ID)]).toEqual([
       "tmm_AaICqXhAeyGPPmxdSzopGPobt5fm_Y-tnRoBWxsuWtlcFzn31nqY2b-ujUE0TcEG",
       "tmm_AaICqXhAeyGPPmxdSzopGCfo6FL0VJA-FgQbKlNno4QyPgFXLwTLf1bms8moiRia",
     ]);
