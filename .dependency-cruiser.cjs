@@ -169,6 +169,6 @@ module.exports = {
     combinedDependencies: true,
     enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default"] },
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "^(\\.data|coverage)/" },
+    exclude: { path: "^(\\.data|\\.stryker-tmp|coverage|reports)/" },
   },
 };

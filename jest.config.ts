@@ -4,7 +4,8 @@ import type { Config } from "jest";
 const config: Config = {
   testEnvironment: "node",
   testMatch: ["**/*.test.ts"],
-  testPathIgnorePatterns: ["/node_modules/", "/.data/"],
+  testPathIgnorePatterns: ["/node_modules/", "/.data/", "<rootDir>/.stryker-tmp/"],
+  modulePathIgnorePatterns: ["<rootDir>/.stryker-tmp/"],
   transform: {
     "\\.[cm]?[jt]s$": [
       "@swc/jest",

@@ -214,4 +214,60 @@ describe("a passport", () => {
       expect.objectContaining({ role: "user", tz: "Europe/London", sid: "session-2" }),
     ]);
   });
+
+  it("says who this is, what they may do and for how long, to this mesh", async () => {
+    const { tokens } = await setUp();
+    const iat = Math.floor(NOW / 1000);
+    const passport = tokens.passport(ADA, { ...grant("session-1"), scopes: ["tasks:read", "account"] });
+    expect(jwt.decode(passport, { complete: true })).toMatchObject({
+      header: { typ: "passport+jwt", alg: "ES256" },
+      payload: {
+        iss: "mesh",
+        aud: "mesh/bus",
+        sub: ADA.id,
+        role: "user",
+        sid: "session-1",
+        tz: "Europe/London",
+        scope: "tasks:read account",
+        iat,
+        exp: iat + 60,
+      },
+    });
+    expect(jwt.decode(passport)).not.toHaveProperty("act");
+  });
+
+  it("without a session names none, and names the service that acts", async () => {
+    const { tokens } = await setUp();
+    const passport = jwt.decode(
+      tokens.passport(ADA, { id: "a client", sessionId: null, scopes: [], client: "reminders" }),
+    );
+    expect(passport).toMatchObject({ sub: ADA.id, act: { sub: "reminders" } });
+    expect(passport).not.toHaveProperty("sid");
+  });
+
+  it("is a new one when its scopes change", async () => {
+    const { tokens } = await setUp();
+    const scopesOf = (scopes: typeof SCOPES | []) =>
+      jwt.decode(tokens.passport(ADA, { ...grant("session-1"), scopes }), { json: true })?.scope;
+    expect([scopesOf(SCOPES), scopesOf([])]).toEqual([SCOPES.join(" "), ""]);
+  });
+
+  it("of auth's own says whom it erases, and may do nothing else", async () => {
+    const { tokens } = await setUp();
+    const iat = Math.floor(NOW / 1000);
+    expect(jwt.decode(tokens.ownPassport(ADA.id), { complete: true })).toMatchObject({
+      header: { typ: "passport+jwt", alg: "ES256" },
+      payload: {
+        iss: "mesh",
+        aud: "mesh/bus",
+        sub: ADA.id,
+        role: "user",
+        tz: "UTC",
+        scope: "",
+        act: { sub: "auth" },
+        iat,
+        exp: iat + 60,
+      },
+    });
+  });
 });

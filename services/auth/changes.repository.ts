@@ -35,6 +35,7 @@ const KINDS: Record<string, Change["kind"]> = {
  */
 export function listenForChanges({ url, onChange, onState, onError }: ListenerOptions) {
   let client: Client | undefined;
+  let connecting: Promise<unknown> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
@@ -75,7 +76,8 @@ export function listenForChanges({ url, onChange, onState, onError }: ListenerOp
       if (kind) onChange({ kind, id });
     });
     try {
-      await fresh.connect();
+      connecting = fresh.connect();
+      await connecting;
       await fresh.query(`LISTEN ${CHANNEL}`);
       if (closed) return;
       onState(true);
@@ -100,6 +102,8 @@ export function listenForChanges({ url, onChange, onState, onError }: ListenerOp
       closed = true;
       clearTimeout(timer);
       onState(false);
+      // pg never settles a connect() that is ended meanwhile, and whoever waits for the start would wait for ever.
+      await connecting?.catch(() => {});
       await client?.end().catch(onError);
     },
   };

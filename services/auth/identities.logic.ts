@@ -14,8 +14,8 @@ const TOUCH_INTERVAL_MS = 60_000;
 const invalidToken = () => problem("invalid_token", "The access token is invalid, expired or revoked.");
 
 interface IdentityOptions {
-  sessions: SessionRepository;
-  apiTokens: ApiTokenRepository;
+  sessions: Pick<SessionRepository, "findOwner" | "touch">;
+  apiTokens: Pick<ApiTokenRepository, "findOwner" | "touch">;
   accessTokens: AccessTokens;
   clock: () => number;
   /** Told when a use could not be written down: nobody is refused for that. */

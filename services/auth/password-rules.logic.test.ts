@@ -46,7 +46,16 @@ describe("a new password", () => {
     expect(codeOf("ada@example.com", { email: "ada@example.com" })).toBe("contains_email");
   });
 
-  it("line 7: is told to be weak without being repeated", () => {
-    expect(findWeakness("qwertyuiop", ada)?.detail).not.toContain("qwertyuiop");
+  it("needs eight characters beside a word of four", () => {
+    const anna = { email: "anna@example.com" };
+    expect([codeOf("anna1234567", anna), codeOf("anna12345678", anna)]).toEqual(["contains_email", null]);
+  });
+
+  it.each([
+    ["qwertyuiop", "This is one of the passwords that are tried first."],
+    ["ada.lovelace", "This is hardly more than the e-mail address."],
+    ["taskmesh", "This is hardly more than the product's name."],
+  ])("line 7: is told why it is weak without being repeated: %s", (password, detail) => {
+    expect(findWeakness(password, ada)?.detail).toBe(detail);
   });
 });

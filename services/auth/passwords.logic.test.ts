@@ -5,8 +5,11 @@ import { createPasswords } from "./passwords.logic.ts";
 const COST = 4;
 const SEVENTY_TWO = "a".repeat(72);
 const unbounded: Pick<HashQueue, "assertRoom" | "run"> = { assertRoom: () => {}, run: (work) => work() };
-const passwords = createPasswords({ cost: COST, maxBytes: 72, queue: unbounded });
 
+let passwords: ReturnType<typeof createPasswords>;
+beforeEach(() => {
+  passwords = createPasswords({ cost: COST, maxBytes: 72, queue: unbounded });
+});
 afterEach(() => jest.restoreAllMocks());
 
 describe("a password", () => {
@@ -59,6 +62,8 @@ describe("a password", () => {
     };
     const hashes = await Promise.all([4, 5, 6].map((cost) => bcrypt.hash("right", cost)));
     for (const stored of [...hashes, null]) expect(await roundsOf(stored)).toBe(2 ** 6);
+    // bcrypt takes no time for a hash that is none.
+    for (const [, compared] of compare.mock.calls) expect(compared).toMatch(/^\$2b\$0\d\$[./\w]{53}$/);
 
     dear.expectCost(8);
     for (const stored of [...hashes, null]) expect(await roundsOf(stored)).toBe(2 ** 8);

@@ -50,15 +50,25 @@ function build(send: (mail: OutgoingMail, attempt: number) => Promise<void> = as
   const sent: OutgoingMail[] = [];
   const failures: number[] = [];
   const audit = async (entry: AuditEntry) => void audited.push(entry);
+  const chosen: unknown[] = [];
+  const woken: string[] = [];
+  /** Happens while a password is hashed. */
+  const meanwhile = { run: async () => {} };
   let attempts = 0;
   const recovery = createRecoveryLogic({
     mails,
     tokens: createMailedTokenRepository(migrated.database),
     mailedTokens,
-    passwords: { choose: async (password) => `hash of ${password}` },
+    passwords: {
+      async choose(password, who) {
+        chosen.push([password, who]);
+        await meanwhile.run();
+        return `hash of ${password}`;
+      },
+    },
     throttle: unthrottled,
     audit,
-    wake: () => {},
+    wake: () => woken.push("woken"),
     clock,
   });
   return {
@@ -67,6 +77,9 @@ function build(send: (mail: OutgoingMail, attempt: number) => Promise<void> = as
     sent,
     audited,
     failures,
+    chosen,
+    woken,
+    meanwhile,
     /** Lets the outbox do what is due now. */
     async deliver() {
       const outbox = createOutbox({
@@ -98,7 +111,10 @@ const due = async (now: number): Promise<number> => {
 };
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let looks = 0; !(await holds()); looks++) {
+    if (looks === 800) throw new Error("what the test waits for does not happen");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 const tokenOf = ({ link }: { link: string } = { link: "" }): string => link.split("#token=")[1] ?? "";
@@ -111,6 +127,14 @@ describe("a mailed token", () => {
     expect(mailedTokens.read("verify_email", token)).toBeNull();
     const others = createMailedTokens("another secret, another secret 12345");
     expect(others.read("reset_password", token)).toBeNull();
+  });
+
+  test("is the same from one version to the next: what was mailed works after an update", () => {
+    const { write } = createMailedTokens("kYzr0T4n9vQ1uS7xB3mW8dJ5hG2cL6pA");
+    expect([write("reset_password", ID), write("verify_email", ID)]).toEqual([
+      "tmm_AaICqXhAeyGPPmxdSzopGPobt5fm_Y-tnRoBWxsuWtlcFzn31nqY2b-ujUE0TcEG",
+      "tmm_AaICqXhAeyGPPmxdSzopGCfo6FL0VJA-FgQbKlNno4QyPgFXLwTLf1bms8moiRia",
+    ]);
   });
 
   test("can't be altered anywhere, nor spelt in another way", () => {
@@ -240,6 +264,75 @@ describe.each<[Purpose, string, number]>([
     const { recovery, token, user } = await mailed();
     await migrated.database.query("DELETE FROM auth.users WHERE id = $1", { bind: [user.id] });
     await expect(use(recovery, token)).rejects.toMatchObject({ type: "invalid_mailed_token" });
+  });
+});
+
+describe("using a link", () => {
+  const client = { address: "203.0.113.7", userAgent: "Test" };
+  const refused = {
+    type: "invalid_mailed_token",
+    message: "The link has been used, has expired or was never one.",
+  };
+
+  async function mailed(ask: (recovery: ReturnType<typeof build>["recovery"], email: string) => unknown) {
+    const user = await buildUser();
+    const built = build();
+    await ask(built.recovery, user.email);
+    await built.deliver();
+    built.audited.length = 0;
+    return { ...built, user, token: tokenOf(built.sent[0]) };
+  }
+  const forgot = () => mailed((recovery, email) => recovery.forgotPassword({ email }, {}));
+
+  test("begins with waking the outbox, and an answer that tells nothing", async () => {
+    const { recovery, woken, deliver } = build();
+    expect(await recovery.forgotPassword({ email: "nobody@example.test" }, {})).toEqual({
+      detail: "If there is an account with this address, a mail is on its way to it.",
+    });
+    await recovery.sendVerification("nobody@example.test", {});
+    expect(woken).toEqual(["woken", "woken"]);
+    await deliver();
+  });
+
+  test("to reset sets the password that was chosen for its address, and is noted", async () => {
+    const { recovery, audited, chosen, token, user } = await forgot();
+    await recovery.resetPassword({ token, newPassword: "a new one" }, client);
+    expect(chosen).toEqual([["a new one", { email: user.email, field: "newPassword" }]]);
+    expect((await createUserRepository(migrated.database).find(user.id))?.passwordHash).toBe(
+      "hash of a new one",
+    );
+    expect(audited).toEqual([{ event: "password_reset", result: "success", userId: user.id, client }]);
+  });
+
+  test("that does not work any more hashes nothing and is noted nowhere", async () => {
+    const { recovery, audited, chosen, token, time } = await forgot();
+    time.now = NOW + LIFETIME_MS.reset_password;
+    const reset = { newPassword: "a new one" };
+    await expect(recovery.resetPassword({ ...reset, token }, client)).rejects.toMatchObject(refused);
+    await expect(recovery.resetPassword({ ...reset, token: "tmm_" }, client)).rejects.toMatchObject(refused);
+    expect({ audited, chosen }).toEqual({ audited: [], chosen: [] });
+  });
+
+  test("that was used while the password was hashed sets none, and is noted as a failure", async () => {
+    const { recovery, audited, token, user, meanwhile } = await forgot();
+    meanwhile.run = async () => {
+      const use = "UPDATE auth.mailed_tokens SET used_at = now() WHERE user_id = $1";
+      await migrated.database.query(use, { bind: [user.id] });
+    };
+    const reset = recovery.resetPassword({ token, newPassword: "a new one" }, client);
+    await expect(reset).rejects.toMatchObject(refused);
+    expect((await createUserRepository(migrated.database).find(user.id))?.passwordHash).toBe("$2b$04$old");
+    expect(audited).toEqual([{ event: "password_reset", result: "failure", userId: user.id, client }]);
+  });
+
+  test("to verify an address is noted", async () => {
+    const { recovery, audited, token, user } = await mailed((each, email) =>
+      each.sendVerification(email, {}),
+    );
+    await recovery.verifyEmail({ token }, client);
+    expect(audited).toEqual([{ event: "email_verify", result: "success", userId: user.id, client }]);
+    await expect(recovery.verifyEmail({ token }, client)).rejects.toMatchObject(refused);
+    expect(audited).toHaveLength(1);
   });
 });
 

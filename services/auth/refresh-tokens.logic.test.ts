@@ -77,6 +77,14 @@ describe("a refresh token", () => {
     fc.assert(fc.property(rotation, (each) => expect(tokens.write(each)).toBe(tokens.write(each))));
   });
 
+  it("is the same from one version to the next: nobody is signed out by an update", () => {
+    const written = createRefreshTokens("kYzr0T4n9vQ1uS7xB3mW8dJ5hG2cL6pA").write({
+      sessionId: "01a202a9-7840-7b21-8f3e-6c5d4b3a2918",
+      counter: 7,
+    });
+    expect(written).toBe("tmr_AaICqXhAeyGPPmxdSzopGAAAAAdmWlgHb93IYAGbPHmB0iPvJk_juCIQESFEmAKtHqqOzA");
+  });
+
   it("line 19: is null with one bit turned over anywhere", () => {
     fc.assert(
       fc.property(rotation, (each) => {

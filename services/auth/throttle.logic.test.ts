@@ -257,6 +257,33 @@ describe("guessing the password of an account that is signed in", () => {
   });
 });
 
+describe("who is refused", () => {
+  it("is told how long to wait, and it is noted who tried to use their own password", async () => {
+    const { id: userId } = await buildUser();
+    const sessionId = uuidv7();
+    await times(budgets.password.burst, () => one.password({ userId, sessionId }, wrong));
+    await expect(one.password({ userId, sessionId }, right)).rejects.toMatchObject({
+      type: "too_many_attempts",
+      message: "Too many wrong attempts. Please wait.",
+      data: { retryAfter: 60 },
+    });
+    expect(audited).toEqual([
+      { event: "throttle", result: "failure", userId, sessionId, detail: { of: "password" } },
+    ]);
+  });
+
+  it("without an address shares one network with all who have none", async () => {
+    const anonymous = () => one.signIn({ email: newEmail(), userId: undefined, client: {} }, wrong);
+    expect(answered(await times(budgets.network.burst + 9, anonymous))).toBe(budgets.network.burst);
+    expect(audited[0]).toStrictEqual({
+      event: "throttle",
+      result: "failure",
+      client: {},
+      detail: { of: "sign-in" },
+    });
+  });
+});
+
 describe("the table", () => {
   it("holds neither e-mail nor network", async () => {
     const [user, address] = [await buildUser(), newAddress()];
@@ -272,7 +299,12 @@ describe("the table", () => {
   it("is swept of what is whole again, and of nothing else", async () => {
     const [email, address] = [newEmail(), newAddress()];
     await times(budgets.pair.burst, () => signIn(email, address));
+    const [user, home] = [await buildUser(), newAddress()];
+    await signIn(user.email, home, right, { userId: user.id });
     await one.sweep();
+    expect(
+      await query(db.url, "SELECT user_id FROM auth.familiar_networks WHERE user_id = $1", [user.id]),
+    ).toEqual([{ user_id: user.id }]);
     expect(await tryIt(signIn(email, address))).toBe(60);
     now += 365 * 86_400_000;
     await one.sweep();

@@ -1,13 +1,13 @@
-import type { Sequelize } from "sequelize";
+import type { Options, Sequelize } from "sequelize";
 import { driver, openDatabase } from "../../mixins/database.ts";
 import { migrateUp } from "../../mixins/migrations.ts";
-import { createDatabase } from "./database.ts";
+import { createDatabase, openKeptDatabase } from "./database.ts";
 
 export interface MigratedDatabase {
   url: string;
   database: Sequelize;
   /** A further pool, as another replica has one. */
-  connect(): Sequelize;
+  connect(pool?: Options["pool"]): Sequelize;
   /** Starts to count the statements of this process; the returned function stops and says how many there were. */
   countStatements(): () => number;
   drop(): Promise<void>;
@@ -15,15 +15,16 @@ export interface MigratedDatabase {
 
 /** A database of its own with everything that a repository finds in production. */
 export async function createMigratedDatabase(): Promise<MigratedDatabase> {
-  const { url, drop } = await createDatabase();
+  const stryker = process.env.STRYKER_MUTATOR_WORKER;
+  const { url, drop } = await (stryker === undefined ? createDatabase() : openKeptDatabase(stryker));
   // This process has no services: nothing else reads these settings.
   Object.assign(process.env, { AUTH_DATABASE_URL: url, TASKS_DATABASE_URL: url });
   await migrateUp();
   const pools: Sequelize[] = [];
-  const connect = (): Sequelize => {
-    const pool = openDatabase(url);
-    pools.push(pool);
-    return pool;
+  const connect: MigratedDatabase["connect"] = (pool) => {
+    const opened = openDatabase(url, pool);
+    pools.push(opened);
+    return opened;
   };
   const database = connect();
   return {

@@ -1,0 +1,94 @@
+import { v7 as uuidv7 } from "uuid";
+import { createEraser } from "./erasures.logic.ts";
+import type { Erasure } from "./erasures.repository.ts";
+
+const NOW = Date.UTC(2026, 10, 22, 10);
+const [ADA, BEN] = [uuidv7(), uuidv7()];
+
+/** An eraser whose services answer as the test says: with the number of times that each fails first. */
+function build({ pending = [] as Erasure[], failures = {} as Record<string, number> } = {}) {
+  const time = { now: NOW };
+  const asked: string[] = [];
+  const settled: unknown[] = [];
+  const errors: unknown[] = [];
+  const sweeps: number[] = [];
+  const gate = { open: Promise.resolve() };
+  const eraser = createEraser({
+    erasures: {
+      async pending(requestedBefore) {
+        sweeps.push(NOW - requestedBefore.getTime());
+        return pending;
+      },
+      erasedOnce: async (userId) => void settled.push(["erased once", userId]),
+      done: async (userId) => void settled.push(["done", userId]),
+      removeUser: async () => {},
+    },
+    services: ["tasks", "agenda"],
+    async eraseIn(service, userId) {
+      await gate.open;
+      asked.push(`${service} ${userId}`);
+      const left = failures[service] ?? 0;
+      failures[service] = left - 1;
+      if (left > 0) throw new Error(`${service} is down`);
+    },
+    onError: (error, service) => errors.push([String(error), service]),
+    clock: () => time.now,
+  });
+  return { eraser, time, asked, settled, errors, sweeps, gate };
+}
+
+describe("erasing what is left of an account", () => {
+  it("asks every service, and is not over yet: a passport may still be good", async () => {
+    const { eraser, time, asked, settled } = build();
+    time.now += 64_999;
+    await eraser.erase({ userId: ADA, requestedAt: new Date(NOW) });
+    expect(asked).toEqual([`tasks ${ADA}`, `agenda ${ADA}`]);
+    expect(settled).toEqual([["erased once", ADA]]);
+  });
+
+  it("is over when that was asked for so long ago that none is", async () => {
+    const { eraser, time, settled } = build();
+    time.now += 65_000;
+    await eraser.erase({ userId: ADA, requestedAt: new Date(NOW) });
+    expect(settled).toEqual([["done", ADA]]);
+  });
+
+  it("stays to be done when one service fails, which is told; the others are asked all the same", async () => {
+    const { eraser, asked, settled, errors } = build({ failures: { tasks: 1 } });
+    await eraser.erase({ userId: ADA, requestedAt: new Date(0) });
+    expect(asked).toHaveLength(2);
+    expect(settled).toEqual([]);
+    expect(errors).toEqual([["Error: tasks is down", "tasks"]]);
+    await eraser.erase({ userId: ADA, requestedAt: new Date(0) });
+    expect(settled).toEqual([["done", ADA]]);
+  });
+});
+
+describe("a sweep", () => {
+  const pending = [
+    { userId: ADA, requestedAt: new Date(NOW) },
+    { userId: BEN, requestedAt: new Date(NOW - 65_000) },
+  ];
+
+  it("erases all that is due, whatever fails", async () => {
+    const { eraser, settled, sweeps } = build({ pending, failures: { agenda: 1 } });
+    await eraser.sweep();
+    expect(settled).toEqual([["done", BEN]]);
+    expect(sweeps).toEqual([65_000]);
+  });
+
+  it("is one at a time, and the next one is another", async () => {
+    const { eraser, sweeps, gate } = build({ pending });
+    let open = () => {};
+    gate.open = new Promise((resolve) => {
+      open = resolve;
+    });
+    const [first, second] = [eraser.sweep(), eraser.sweep()];
+    expect(second).toBe(first);
+    open();
+    await first;
+    expect(sweeps).toHaveLength(1);
+    await eraser.sweep();
+    expect(sweeps).toHaveLength(2);
+  });
+});

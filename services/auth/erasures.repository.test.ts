@@ -1,0 +1,67 @@
+import { v7 as uuidv7 } from "uuid";
+import {
+  findSession,
+  findUser,
+  NOW,
+  storeApiToken,
+  storeSession,
+} from "../../tests/support/auth-factories.ts";
+import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
+import { createErasureRepository } from "./erasures.repository.ts";
+
+let db: MigratedDatabase;
+beforeAll(async () => {
+  db = await createMigratedDatabase();
+});
+afterAll(() => db.drop());
+beforeEach(() => db.database.query("DELETE FROM auth.erasures"));
+
+const at = (ms: number) => new Date(NOW + ms);
+
+/** A person who was deleted then. */
+async function removed(requestedAt: Date): Promise<string> {
+  const { userId } = await storeSession(db.database);
+  await createErasureRepository(db.database).removeUser(userId, requestedAt);
+  return userId;
+}
+
+describe("removing a user", () => {
+  it("takes what auth has of them, and notes that others may have more", async () => {
+    const erasures = createErasureRepository(db.database);
+    const [session, other] = [await storeSession(db.database), await storeSession(db.database)];
+    await storeApiToken(db.database, { userId: session.userId });
+    await erasures.removeUser(session.userId, at(0));
+    expect(await findUser(db.database, session.userId)).toBeUndefined();
+    expect(await findSession(db.database, session.id)).toBeUndefined();
+    expect(await findSession(db.database, other.id)).toEqual(other);
+    expect(await erasures.pending(at(-1))).toEqual([{ userId: session.userId, requestedAt: at(0) }]);
+  });
+
+  it("who is not there notes nothing", async () => {
+    const erasures = createErasureRepository(db.database);
+    await erasures.removeUser(uuidv7(), at(0));
+    expect(await erasures.pending(at(0))).toEqual([]);
+  });
+});
+
+describe("an erasure", () => {
+  it("is due until it was done once, and a last time later", async () => {
+    const erasures = createErasureRepository(db.database);
+    const userId = await removed(at(0));
+    const other = await removed(at(10));
+    const due = async (before: Date) => (await erasures.pending(before)).map((each) => each.userId);
+    expect(await due(at(-1))).toEqual([userId, other]);
+    await erasures.erasedOnce(userId);
+    expect(await due(at(-1))).toEqual([other]);
+    expect(await due(at(0))).toEqual([userId, other]);
+    await erasures.done(userId);
+    expect(await due(at(0))).toEqual([other]);
+  });
+
+  it("is due after those that were asked for before", async () => {
+    const erasures = createErasureRepository(db.database);
+    const later = await removed(at(20));
+    const earlier = await removed(at(10));
+    expect((await erasures.pending(at(0))).map(({ userId }) => userId)).toEqual([earlier, later]);
+  });
+});
