@@ -103,12 +103,9 @@ describe("a refusal", () => {
     ]);
   });
 
-  it("takes no longer than the body is large, however many fields are unknown", () => {
+  it("looks for what was meant a hundred times at the most, however many fields are unknown", () => {
     const body = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`field${index}`, index]));
-    const startedAt = performance.now();
-    refusal(authActions.login.params, body);
-
-    expect(performance.now() - startedAt).toBeLessThan(500);
+    expect(refusal(authActions.login.params, body)?.violations).toHaveLength(100);
   });
 });
 
