@@ -24,7 +24,8 @@ const amqpOptions = {
   // 1 by default: a node would serve one request at a time.
   prefetch: 100,
   // Nagle's algorithm would add some 40 ms to every call. (Moleculer's typings don't know this option.)
-  socketOptions: { noDelay: true },
+  // Milliseconds until one that accepts a connection and then says nothing is given up.
+  socketOptions: { noDelay: true, timeout: 5_000 },
   // Requests nobody waits for any more must not run when a node comes back.
   messageOptions: { expiration: REQUEST_TIMEOUT },
   // Queues of nodes that died are dropped with what is left in them.

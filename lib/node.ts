@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ServiceBroker } from "moleculer";
 import { loadEnv } from "../config/env.ts";
+import { AmqpTransporter } from "./amqp-transporter.ts";
 import { openOpsServer } from "./ops-server.ts";
 
 /** Milliseconds a readiness answer may take before it counts as no. */
@@ -31,7 +32,8 @@ export async function startNode(services: readonly string[]): Promise<MeshNode> 
   await broker.start();
 
   ops.readyWhen(async () => {
-    if (broker.transit && !broker.transit.connected) return false;
+    const transporter = broker.transit?.tx;
+    if (transporter instanceof AmqpTransporter && !transporter.isOpen) return false;
     await Promise.all(names.map((name) => broker.call(`${name}.ready`, {}, { timeout: READY_TIMEOUT })));
     return true;
   });

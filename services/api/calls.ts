@@ -1,0 +1,79 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type Context, Errors } from "moleculer";
+import { isProblem } from "../../lib/errors.ts";
+
+/** Milliseconds for all calls of one request: what the client is promised is an answer within five seconds. */
+const DEADLINE = 4_500;
+/** Milliseconds for the first try of what may be done twice. A second one has all the rest. */
+const FIRST_TRY = 1_500;
+/** Milliseconds to wait for a node when there is none: as long as a connection takes to come back. */
+const PATIENCE = 2_000;
+/** Milliseconds between tries. */
+const PAUSE = 100;
+
+export interface Call {
+  action: string;
+  params: object;
+  meta: object;
+  /** Doing it twice is as doing it once, with the same answer. */
+  again: boolean;
+}
+
+/** The call certainly had no effect. */
+const NOT_DONE = ["SERVICE_NOT_FOUND", "SERVICE_NOT_AVAILABLE", "BAD_GATEWAY", "QUEUE_FULL"];
+/** It may have had one. */
+const UNKNOWN = ["REQUEST_TIMEOUT", "REQUEST_REJECTED"];
+
+/** What is known of a call that failed. */
+function readFailure(
+  error: unknown,
+  action: string,
+): { kind: "done" | "not done" | "unknown"; nodeID?: string } {
+  if (!(error instanceof Errors.MoleculerError)) return { kind: "done" };
+  const { action: failed = action, nodeID } = Object(error.data);
+  const node = typeof nodeID === "string" ? { nodeID } : {};
+  // What the action called itself failed: that is its answer.
+  if (failed !== action) return { kind: "done" };
+  if (NOT_DONE.includes(error.type)) return { kind: "not done", ...node };
+  return { kind: UNKNOWN.includes(error.type) ? "unknown" : "done", ...node };
+}
+
+/**
+ * The calls of one request, within its deadline. One that a node did not take, or did not answer, is given to another:
+ * always when it had no effect, otherwise when it may be done twice. Moleculer's own retries would turn failures into
+ * 404 and know no deadline.
+ */
+export function createCalls(ctx: Context) {
+  const startedAt = performance.now();
+  const passed = (): number => performance.now() - startedAt;
+
+  return async <T>({ action, params, meta, again }: Call): Promise<T> => {
+    const tried = new Set<string>();
+    for (let tries = 1; ; tries++) {
+      const left = Math.max(1, DEADLINE - passed());
+      const timeout = again && tries === 1 ? Math.min(FIRST_TRY, left) : left;
+      const nodeID = otherNode(ctx, action, tried);
+      try {
+        return await ctx.call(action, params, { meta, timeout, ...(nodeID === undefined ? {} : { nodeID }) });
+      } catch (error) {
+        const failure = readFailure(error, action);
+        // Another try of this very request is at it.
+        const overtook = isProblem(error, "idempotency_in_flight") && (tries > 1 || "operationId" in meta);
+        const worthwhile =
+          overtook ||
+          (failure.kind === "unknown" && again) ||
+          (failure.kind === "not done" && passed() < PATIENCE);
+        if (!worthwhile || passed() + PAUSE >= DEADLINE) throw error;
+        if (failure.nodeID !== undefined) tried.add(failure.nodeID);
+        if (overtook || otherNode(ctx, action, tried) === undefined) await delay(PAUSE);
+      }
+    }
+  };
+}
+
+/** A node that has not been tried, when others have. Without one, Moleculer chooses. */
+function otherNode({ broker }: Context, action: string, tried: Set<string>): string | undefined {
+  if (tried.size === 0) return undefined;
+  const { endpoints = [] } = broker.registry.getActionEndpoints(action) ?? {};
+  return endpoints.find(({ id, isAvailable }) => isAvailable && !tried.has(id))?.id;
+}
