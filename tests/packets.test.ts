@@ -38,6 +38,7 @@ describe("a node of ours", () => {
       bigInt: open("bigInt", fail(1n)),
       cycle: open("cycle", fail(cycle)),
       bigIntAnswer: open("bigIntAnswer", () => 1n),
+      hugeAnswer: open("hugeAnswer", () => "x".repeat(17 * 2 ** 20)),
     },
   };
   const auth: ServiceSchema = {
@@ -85,12 +86,20 @@ describe("a node of ours", () => {
     ["bigInt", { code: 409, type: "ODD", message: "It did not work." }],
     ["cycle", { code: 409, type: "ODD", message: "It did not work." }],
     ["bigIntAnswer", { code: 500, message: expect.any(String) }],
-  ])("answers %s, which JSON can't carry, with one clean error and runs it once", async (name, error) => {
+    ["hugeAnswer", { code: 500, message: expect.any(String) }],
+  ])("answers %s, which the bus can't carry, with one clean error and runs it once", async (name, error) => {
     await expect(caller.broker.call(`probe.${name}`)).rejects.toMatchObject(error);
     // A message that was refused would be delivered again at once, before this one.
     await settle();
 
     expect(executions.get(name)).toBe(1);
+  });
+
+  it("does not send a request that RabbitMQ would not carry", async () => {
+    const huge = { text: "x".repeat(17 * 2 ** 20) };
+    await expect(caller.broker.call("probe.open", huge)).rejects.toMatchObject({ type: "payload_too_large" });
+    expect(await settle()).toMatchObject({ success: true });
+    expect(executions.get("open")).toBe(1);
   });
 
   it.each<[string, string]>([

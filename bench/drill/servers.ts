@@ -43,7 +43,12 @@ export async function openOwnServers(run: string): Promise<Servers> {
   const ports = await freePorts();
   const startBroker = () => startRabbitMq({ program: rabbitmqServer, directory, ports });
   const startDatabase = (port?: number) =>
-    startPostgres({ programs: dirname(initdb), directory, ...(port === undefined ? {} : { port }) });
+    startPostgres({
+      programs: dirname(initdb),
+      directory,
+      durable: true,
+      ...(port === undefined ? {} : { port }),
+    });
 
   const [broker, database] = [await startBroker(), await startDatabase()];
   const home = join(directory, "rabbitmq");
@@ -60,7 +65,7 @@ export async function openOwnServers(run: string): Promise<Servers> {
       ...breakable(broker, startBroker),
       async control(...args) {
         const program = join(dirname(rabbitmqServer), "rabbitmqctl");
-        return (await promisify(execFile)(program, ["-q", "-n", node, ...args], { env })).stdout;
+        return (await promisify(execFile)(program, ["--silent", "-n", node, ...args], { env })).stdout;
       },
     },
     async release() {

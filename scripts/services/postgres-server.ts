@@ -32,6 +32,8 @@ export async function startPostgres(options: {
   directory: string;
   env?: NodeJS.ProcessEnv;
   port?: number;
+  /** Whether what was committed outlives a kill -9. */
+  durable?: boolean;
 }): Promise<TestServer> {
   const home = join(options.directory, "postgres");
   const data = join(home, "data");
@@ -57,7 +59,7 @@ export async function startPostgres(options: {
   const memory = ["-c", "dynamic_shared_memory_type=mmap"];
   const postgres = join(options.programs, "postgres");
   const server = spawnOwned(
-    [postgres, "-D", data, ...listen, ...memory, ...THROW_AWAY],
+    [postgres, "-D", data, ...listen, ...memory, ...(options.durable ? [] : THROW_AWAY)],
     ["ignore", log, log],
     as,
   );

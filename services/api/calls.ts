@@ -8,7 +8,7 @@ const DEADLINE = 4_500;
 const FIRST_TRY = 1_500;
 /** Milliseconds to wait for a node when there is none: as long as a connection takes to come back. */
 const PATIENCE = 2_000;
-/** Milliseconds between tries. */
+/** Milliseconds between tries, where another node would not be asked at once. */
 const PAUSE = 100;
 
 export interface Call {
@@ -19,23 +19,45 @@ export interface Call {
   again: boolean;
 }
 
+/** What a request's calls go through. */
+interface Bus {
+  call<T>(action: string, params: object, options: object): Promise<T>;
+  /** Ids of the nodes that have an action. */
+  nodesOf(action: string): string[];
+  /** Milliseconds, from anywhere, on a clock that is never set. */
+  now(): number;
+  wait(ms: number): Promise<unknown>;
+}
+
+export const busOf = (ctx: Context): Bus => ({
+  call: (action, params, options) => ctx.call(action, params, options),
+  nodesOf(action) {
+    const { endpoints = [] } = ctx.broker.registry.getActionEndpoints(action) ?? {};
+    return endpoints.filter(({ isAvailable }) => isAvailable).map(({ id }) => id);
+  },
+  now: () => performance.now(),
+  wait: delay,
+});
+
 /** The call certainly had no effect. */
 const NOT_DONE = ["SERVICE_NOT_FOUND", "SERVICE_NOT_AVAILABLE", "BAD_GATEWAY", "QUEUE_FULL"];
 /** It may have had one. */
 const UNKNOWN = ["REQUEST_TIMEOUT", "REQUEST_REJECTED"];
 
-/** What is known of a call that failed. */
-function readFailure(
-  error: unknown,
-  action: string,
-): { kind: "done" | "not done" | "unknown"; nodeID?: string } {
-  if (!(error instanceof Errors.MoleculerError)) return { kind: "done" };
+interface Failure {
+  /** `answered`: that is the answer, whatever it is. */
+  kind: "answered" | "not done" | "unknown";
+  nodeID?: string;
+}
+
+function readFailure(error: unknown, action: string): Failure {
+  if (!(error instanceof Errors.MoleculerError)) return { kind: "answered" };
   const { action: failed = action, nodeID } = Object(error.data);
   const node = typeof nodeID === "string" ? { nodeID } : {};
-  // What the action called itself failed: that is its answer.
-  if (failed !== action) return { kind: "done" };
+  // What the action called itself failed.
+  if (failed !== action) return { kind: "answered" };
   if (NOT_DONE.includes(error.type)) return { kind: "not done", ...node };
-  return { kind: UNKNOWN.includes(error.type) ? "unknown" : "done", ...node };
+  return { kind: UNKNOWN.includes(error.type) ? "unknown" : "answered", ...node };
 }
 
 /**
@@ -43,18 +65,22 @@ function readFailure(
  * always when it had no effect, otherwise when it may be done twice. Moleculer's own retries would turn failures into
  * 404 and know no deadline.
  */
-export function createCalls(ctx: Context) {
-  const startedAt = performance.now();
-  const passed = (): number => performance.now() - startedAt;
+export function createCalls({ call, nodesOf, now, wait }: Bus) {
+  const startedAt = now();
+  const passed = (): number => now() - startedAt;
 
   return async <T>({ action, params, meta, again }: Call): Promise<T> => {
     const tried = new Set<string>();
+    /** A node that has not been tried, when others have. Without one, Moleculer chooses. */
+    const another = (): string | undefined =>
+      tried.size === 0 ? undefined : nodesOf(action).find((id) => !tried.has(id));
+
     for (let tries = 1; ; tries++) {
       const left = Math.max(1, DEADLINE - passed());
       const timeout = again && tries === 1 ? Math.min(FIRST_TRY, left) : left;
-      const nodeID = otherNode(ctx, action, tried);
+      const nodeID = another();
       try {
-        return await ctx.call(action, params, { meta, timeout, ...(nodeID === undefined ? {} : { nodeID }) });
+        return await call(action, params, { meta, timeout, ...(nodeID === undefined ? {} : { nodeID }) });
       } catch (error) {
         const failure = readFailure(error, action);
         // Another try of this very request is at it.
@@ -65,15 +91,8 @@ export function createCalls(ctx: Context) {
           (failure.kind === "not done" && passed() < PATIENCE);
         if (!worthwhile || passed() + PAUSE >= DEADLINE) throw error;
         if (failure.nodeID !== undefined) tried.add(failure.nodeID);
-        if (overtook || otherNode(ctx, action, tried) === undefined) await delay(PAUSE);
+        if (another() === undefined) await wait(PAUSE);
       }
     }
   };
-}
-
-/** A node that has not been tried, when others have. Without one, Moleculer chooses. */
-function otherNode({ broker }: Context, action: string, tried: Set<string>): string | undefined {
-  if (tried.size === 0) return undefined;
-  const { endpoints = [] } = broker.registry.getActionEndpoints(action) ?? {};
-  return endpoints.find(({ id, isAvailable }) => isAvailable && !tried.has(id))?.id;
 }

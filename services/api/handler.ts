@@ -4,7 +4,7 @@ import type { GatewayResponse, IncomingRequest } from "moleculer-web";
 import { v7 as uuidv7 } from "uuid";
 import { isIdempotencyKey } from "../../lib/action.ts";
 import { problem } from "../../lib/errors.ts";
-import { type Call, createCalls } from "./calls.ts";
+import { busOf, type Call, createCalls } from "./calls.ts";
 import { clientAddress } from "./client-address.ts";
 import { entityTag, isFresh, readConditions } from "./conditions.ts";
 import { readLastEventId, STREAM_HEADERS } from "./event-format.ts";
@@ -28,7 +28,7 @@ interface HandlerOptions {
 export function createHandler(route: Route, { trustedProxies, limits, streams }: HandlerOptions): Handler {
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
-    const call = createCalls(ctx);
+    const call = createCalls(busOf(ctx));
 
     const client = {
       address: clientAddress(request, trustedProxies),
