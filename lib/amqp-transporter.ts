@@ -6,8 +6,11 @@ type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
 
 /** Milliseconds between tries to connect: after the first failure, and at the most. Half of it is chance. */
 const RECONNECT_AFTER = { first: 100, most: 2_000 };
-/** Milliseconds that a stopping node waits for RabbitMQ to say goodbye. */
+/** Milliseconds that RabbitMQ has to say goodbye. */
 const FAREWELL = 2_000;
+
+/** Milliseconds between looks whether heartbeats come in. */
+const LISTEN_EVERY = 500;
 
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
 const publishers = new WeakMap<object, unknown>();
@@ -18,8 +21,9 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
 /**
  * Moleculer's AMQP transporter, cured of what a fault drill found (docs/decisions/0024-faults.md):
  *
- * - It connects again at once, not after five seconds, and also when only its channel or one of its queues is lost:
- *   Moleculer's would look connected and hear nothing for ever.
+ * - It connects again at once, not after five seconds, and also when only its channel, a queue or an exchange is lost:
+ *   Moleculer's would look connected and hear nothing for ever. A node hears its own heartbeats; when it does not, it
+ *   hears nobody.
  * - A request to a node that is gone comes back (`mandatory`), and the node is taken off the list at that moment: its
  *   queue of requests goes away with its connection.
  * - A message is acknowledged on the channel that brought it, and never put back: what fails once fails always.
@@ -40,10 +44,18 @@ export class AmqpTransporter extends Transporters.AMQP {
 
   readonly user: string | undefined;
   private ended = false;
+  /** When a heartbeat came in, of any node: by `performance.now()`. */
+  private heardAt = 0;
+  private listening: NodeJS.Timeout | undefined;
 
   /** Whether this node hears and is heard. Moleculer's own flags stay true when only the channel is lost. */
   get isOpen(): boolean {
-    return this.connected && this.channel !== null;
+    return this.connected && this.channel !== null && !this.isDeaf;
+  }
+
+  private get isDeaf(): boolean {
+    const { started, options } = this.broker;
+    return started && performance.now() - this.heardAt > Number(options.heartbeatTimeout) * 1_000;
   }
 
   /** Resolves when there is a connection, however long that takes. */
@@ -71,12 +83,16 @@ export class AmqpTransporter extends Transporters.AMQP {
   /** Gives the connection up; its end makes `connect` begin anew. */
   private renew(): void {
     const { connection } = this;
+    clearInterval(this.listening);
     // It throws, now or later, when the connection is closing already.
     new Promise((resolve) => resolve(connection?.close())).catch(() => {});
+    // RabbitMQ may be in no state to answer.
+    setTimeout(() => connection?.connection.stream.destroy(), FAREWELL).unref();
   }
 
   override async disconnect(): Promise<void> {
     this.ended = true;
+    clearInterval(this.listening);
     const farewell = delay(FAREWELL, undefined, { ref: false });
     await Promise.race([super.disconnect(), farewell]);
   }
@@ -87,6 +103,10 @@ export class AmqpTransporter extends Transporters.AMQP {
     channel?.removeAllListeners("return");
     channel?.on("return", (message: Returned) => this.missed(message));
     channel?.on("error", () => this.renew());
+    this.heardAt = performance.now();
+    clearInterval(this.listening);
+    this.listening = setInterval(() => this.isDeaf && this.renew(), LISTEN_EVERY);
+    this.listening.unref();
     return super.onConnected(wasReconnect);
   }
 
@@ -118,6 +138,7 @@ export class AmqpTransporter extends Transporters.AMQP {
         if (channel === this.channel) this.renew();
         return;
       }
+      if (cmd === "HEARTBEAT") this.heardAt = performance.now();
       publishers.set(message.content, message.properties.userId);
       try {
         await this.receive(cmd, message.content);

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { connect } from "amqplib";
 import type { ServiceBroker } from "moleculer";
 import { AmqpTransporter } from "../lib/amqp-transporter.ts";
@@ -117,7 +116,8 @@ describe("a node that looks connected", () => {
   it("hears again after an error of its channel, and is not ready before", async () => {
     const transporter = transporterOf(server);
     const again = connected(server.broker);
-    const lost = once(transporter.channel, "close");
+    const { channel } = transporter;
+    const lost = new Promise((resolve) => channel.once("close", resolve));
     transporter.channel.publish("no-such-exchange", "", Buffer.from(""));
     await lost;
     expect(transporter.isOpen).toBe(false);
@@ -130,6 +130,18 @@ describe("a node that looks connected", () => {
     const again = connected(server.broker);
     await onChannel((channel) => channel.deleteQueue(queue()));
     await again;
+    expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+
+  it("hears again after an exchange was deleted, which tells nobody", async () => {
+    const again = connected(server.broker);
+    const { heartbeatTimeout } = server.broker.options;
+    server.broker.options.heartbeatTimeout = 3;
+    await onChannel((channel) => channel.deleteExchange(`MOL-${namespace}.HEARTBEAT`));
+    // Whose heartbeat comes first gets an error and makes the exchange anew; the other one gets nothing.
+    await again;
+    server.broker.options.heartbeatTimeout = heartbeatTimeout ?? 0;
+    expect(transporterOf(server).isOpen).toBe(true);
     expect(await caller.broker.call("probe.ping")).toBe("pong");
   });
 

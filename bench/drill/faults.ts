@@ -83,12 +83,12 @@ export const faults: Fault[] = [
     },
   },
   {
-    name: "a channel error in every node",
+    name: "the exchange of heartbeats deleted: channel errors",
     outage: false,
     async inject(mesh) {
-      // Each node's next heartbeat is published to an exchange that is not there.
+      // Who sends the next heartbeat publishes to an exchange that is not there; the others hear none any more.
       await onChannel(mesh, (channel) => channel.deleteExchange(`MOL-${mesh.namespace}.HEARTBEAT`));
-      await delay(4_000);
+      await delay(9_000);
     },
   },
   {
@@ -148,9 +148,10 @@ export const faults: Fault[] = [
       await delay(1_000);
     },
   },
-  ...(["tasks", "auth", "api"] as const).map((service) => ({
+  ...(["tasks", "api", "auth"] as const).map((service) => ({
     name: `clock of one ${service} of two: +1 h, -1 h, right`,
-    outage: false,
+    // What one auth signs is expired, or not valid yet, for the other.
+    outage: service === "auth",
     async inject(mesh: Mesh) {
       for (let jump = 0; jump < 3; jump++) {
         mesh.signal(service, "SIGUSR2");

@@ -40,13 +40,13 @@ export async function startDrillMesh(run: string): Promise<Mesh> {
   const postgres = await openSlowLine(servers.postgres.url, 5432);
   const rabbitmq = await openSlowLine(servers.rabbitmq.url, 5672);
   Object.assign(process.env, { DATABASE_URL: servers.postgres.url, TASKMESH_TEST_RUN: run });
-  const system = await startOnLines(servers, { postgres, rabbitmq });
+  const system = await startOnLines({ postgres, rabbitmq });
   const [first, second] = [new URL(system.baseUrl).port, String(await freePort())];
   const portOf = (n: number): string => (n === 1 ? first : second);
   const expected = new Set<Process["child"]>();
 
   const begin = async (service: ServiceName, n: number): Promise<Process> => {
-    const env = { ...system.env, PORT: portOf(n), NODE_OPTIONS: "--import ./bench/drill/clock.ts" };
+    const env = { ...system.env, PORT: portOf(n) };
     const begun = await start(service, ["scripts/service.ts", service], env);
     const { child } = begun;
     child.once("exit", (code, signal) => {
@@ -109,12 +109,13 @@ export async function startDrillMesh(run: string): Promise<Mesh> {
 }
 
 /** Its database is made on the server itself, and reached by the line. */
-async function startOnLines(_servers: Servers, lines: Mesh["lines"]): Promise<RunningSystem> {
+async function startOnLines(lines: Mesh["lines"]): Promise<RunningSystem> {
   const direct = process.env.DATABASE_URL;
   process.env.DATABASE_URL = lines.postgres.url;
   const system = await startMesh({
     AMQP_URL: lines.rabbitmq.url,
     BCRYPT_COST: "8",
+    NODE_OPTIONS: "--import ./bench/drill/clock.ts",
     ...(process.env.DRILL_OUTPUT ? { TEST_OUTPUT: process.env.DRILL_OUTPUT } : {}),
   });
   process.env.DATABASE_URL = direct;

@@ -78,7 +78,7 @@ describe("a call of a request", () => {
 
   it.each([
     ["was refused", problem("not_found", "There is no such task.")],
-    ["found the database away", problem("unavailable", "Later.")],
+    ["met too much to do", problem("overloaded", "Later.")],
     ["failed at what it called itself", new Errors.ServiceNotFoundError({ action: "mail.send" })],
     ["failed in a way nobody thought of", new Error("?")],
   ])("that %s is answered so", async (_, error) => {
@@ -86,6 +86,20 @@ describe("a call of a request", () => {
     await expect(bus.run()).rejects.toBe(error);
     expect(bus.tries).toHaveLength(1);
   });
+
+  it.each(["unavailable", "invalid_passport"] as const)(
+    "is tried once more, elsewhere, when a node says %s: that may be its own trouble",
+    async (code) => {
+      const error = Object.assign(problem(code, "?"), { nodeID: "one" });
+      const bus = makeBus([{ error }, "done"]);
+      expect(await bus.run()).toBe("done");
+      expect(bus.tries[1]).toMatchObject({ nodeID: "two" });
+      const everywhere = makeBus([{ error }]);
+      await expect(everywhere.run()).rejects.toBe(error);
+      expect(everywhere.tries).toHaveLength(2);
+      await expect(makeBus([{ error }, "done"]).run({ again: false })).rejects.toBe(error);
+    },
+  );
 
   it("waits for its own first try, when that is still at it", async () => {
     const inFlight = { error: problem("idempotency_in_flight", "Still running.") };

@@ -43,19 +43,23 @@ export const busOf = (ctx: Context): Bus => ({
 const NOT_DONE = ["SERVICE_NOT_FOUND", "SERVICE_NOT_AVAILABLE", "BAD_GATEWAY", "QUEUE_FULL"];
 /** It may have had one. */
 const UNKNOWN = ["REQUEST_TIMEOUT", "REQUEST_REJECTED"];
+/** A node's own trouble, which another may not have: a database connection that was cut, a clock that is wrong. */
+const ONCE_MORE = ["unavailable", "invalid_passport"];
 
 interface Failure {
-  /** `answered`: that is the answer, whatever it is. */
-  kind: "answered" | "not done" | "unknown";
+  /** `answered`: that is the answer, whatever it is; `once more`: unless another node says otherwise. */
+  kind: "answered" | "not done" | "unknown" | "once more";
   nodeID?: string;
 }
 
 function readFailure(error: unknown, action: string): Failure {
   if (!(error instanceof Errors.MoleculerError)) return { kind: "answered" };
-  const { action: failed = action, nodeID } = Object(error.data);
+  // Moleculer's errors name the node in their data, those that came from it in a field of their own.
+  const { action: failed = action, nodeID = Object(error).nodeID } = Object(error.data);
   const node = typeof nodeID === "string" ? { nodeID } : {};
   // What the action called itself failed.
   if (failed !== action) return { kind: "answered" };
+  if (ONCE_MORE.includes(error.type)) return { kind: "once more", ...node };
   if (NOT_DONE.includes(error.type)) return { kind: "not done", ...node };
   return { kind: UNKNOWN.includes(error.type) ? "unknown" : "answered", ...node };
 }
@@ -88,6 +92,7 @@ export function createCalls({ call, nodesOf, now, wait }: Bus) {
         const worthwhile =
           overtook ||
           (failure.kind === "unknown" && again) ||
+          (failure.kind === "once more" && again && tries === 1) ||
           (failure.kind === "not done" && passed() < PATIENCE);
         if (!worthwhile || passed() + PAUSE >= DEADLINE) throw error;
         if (failure.nodeID !== undefined) tried.add(failure.nodeID);
