@@ -113,13 +113,17 @@ export const faults: Fault[] = [
     name: "PostgreSQL out of connections, 6 s",
     outage: true,
     async inject({ databaseUrl }) {
-      const mine = await takeConnections(databaseUrl, 200);
+      const mine = await takeConnections(databaseUrl);
       const [first] = mine;
-      const cutOthers = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name <> 'drill'`;
-      await first?.query(cutOthers);
-      mine.push(...(await takeConnections(databaseUrl, 200)));
-      await delay(6_000);
+      for (let round = 0; round < 12; round++) {
+        // Whoever is faster has the places that this makes free.
+        await first?.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name <> 'drill'`,
+        );
+        mine.push(...(await takeConnections(databaseUrl)));
+        await delay(500);
+      }
       await Promise.all(mine.map((client) => client.end()));
     },
   },
@@ -161,18 +165,27 @@ export const faults: Fault[] = [
   })),
 ];
 
-/** As many as there are, until the server refuses one more. */
-async function takeConnections(url: string, most: number): Promise<Client[]> {
+/** As many as there are: until the server has refused all of several at once. */
+async function takeConnections(url: string): Promise<Client[]> {
   const taken: Client[] = [];
-  while (taken.length < most) {
-    const client = new Client({ connectionString: url, application_name: "drill" });
-    client.on("error", () => {});
-    try {
-      await client.connect();
-    } catch {
-      break;
-    }
-    taken.push(client);
+  for (;;) {
+    const some = Array.from(
+      { length: 20 },
+      () => new Client({ connectionString: url, application_name: "drill" }),
+    );
+    const refused = await Promise.all(
+      some.map((client) =>
+        client
+          .on("error", () => {})
+          .connect()
+          .then(
+            () => false,
+            () => true,
+          ),
+      ),
+    );
+    const got = some.filter((_, n) => !refused[n]);
+    if (got.length === 0) return taken;
+    taken.push(...got);
   }
-  return taken;
 }

@@ -3,8 +3,10 @@ import type { Duplex } from "node:stream";
 import type { ServiceSchema } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
 
-/** Milliseconds. Slow senders are cut off so that they can't hold sockets that others need. */
+/** Milliseconds. Who is slow is cut off, so as not to hold sockets that others need. */
 const timeouts = {
+  /** Nothing sent, and nothing taken of what was sent: readers that stand still. Streams send more often. */
+  timeout: 60_000,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   keepAliveTimeout: 65_000,
@@ -29,6 +31,7 @@ export function httpServerMixin(
 
     async started() {
       server = createServer(options, (request, response) => this.httpHandler(request, response));
+      server.timeout = options.timeout;
       server.on("clientError", refuseMalformed);
       await new Promise<void>((resolve, reject) => {
         server.once("error", reject);
