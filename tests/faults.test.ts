@@ -37,12 +37,13 @@ beforeEach(async () => {
       },
     },
   };
+  const listener = { name: "listener", events: { "tasks.changed": () => {} } };
   const auth = { name: "auth", actions: { jwks: { access: "open", handler: () => ({ keys: [] }) } } };
   [server, caller] = await Promise.all([
     startProjectNode([probe, auth], { namespace, url: line.url, ...PATIENT }),
-    startProjectNode([], { namespace, ...PATIENT }),
+    startProjectNode([listener], { namespace, ...PATIENT }),
   ]);
-  await caller.broker.waitForServices("probe");
+  await Promise.all([caller.broker.waitForServices("probe"), server.broker.waitForServices("listener")]);
 });
 afterEach(async () => {
   finish();
@@ -165,6 +166,6 @@ describe("a node that looks connected", () => {
 it("an event that can't be sent is lost, and the process lives on", async () => {
   line.cut();
   await queueGone();
-  await server.broker.broadcast("tasks.changed", { userId: "x" }, ["api"]);
-  await server.broker.emit("task.created", {});
+  await server.broker.broadcast("tasks.changed", { userId: "x" }, ["listener"]);
+  await server.broker.emit("tasks.changed", {});
 });

@@ -116,7 +116,7 @@ async function startOnLines(lines: Mesh["lines"]): Promise<RunningSystem> {
     AMQP_URL: lines.rabbitmq.url,
     BCRYPT_COST: "8",
     NODE_OPTIONS: "--import ./bench/drill/clock.ts",
-    ...(process.env.DRILL_OUTPUT ? { TEST_OUTPUT: process.env.DRILL_OUTPUT } : {}),
+    ...(process.env.DRILL_OUTPUT ? { TEST_OUTPUT: process.env.DRILL_OUTPUT, LOG_LEVEL: "info" } : {}),
   });
   process.env.DATABASE_URL = direct;
   return { ...system, env: { ...system.env, DATABASE_URL: system.databaseUrl } };

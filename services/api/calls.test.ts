@@ -109,6 +109,16 @@ describe("a call of a request", () => {
     await expect(other.run({ meta: { idempotencyKey: "k" } })).rejects.toBe(inFlight.error);
   });
 
+  it("waits between tries when it is the gateway that is not connected", async () => {
+    const error = new Errors.MoleculerRetryableError("?", 502, "BAD_GATEWAY");
+    const bus = makeBus([
+      { error: timedOut("one"), after: 1_500 },
+      { error, after: 0 },
+    ]);
+    await expect(bus.run()).rejects.toBe(error);
+    expect(bus.tries.length).toBeLessThan(10);
+  });
+
   it("gives up within the deadline, and sooner when there is no node at all", async () => {
     const error = new Errors.ServiceNotFoundError({ action: ACTION });
     const nobody = makeBus([{ error }], []);

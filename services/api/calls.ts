@@ -96,7 +96,8 @@ export function createCalls({ call, nodesOf, now, wait }: Bus) {
           (failure.kind === "not done" && passed() < PATIENCE);
         if (!worthwhile || passed() + PAUSE >= DEADLINE) throw error;
         if (failure.nodeID !== undefined) tried.add(failure.nodeID);
-        if (another() === undefined) await wait(PAUSE);
+        // At once only from one node to the next: whatever else failed would fail again.
+        if (failure.nodeID === undefined || another() === undefined) await wait(PAUSE);
       }
     }
   };
