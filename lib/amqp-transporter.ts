@@ -12,6 +12,14 @@ const FAREWELL = 2_000;
 /** Milliseconds between looks whether heartbeats come in. */
 const LISTEN_EVERY = 500;
 
+/** Seconds between signs of life of a connection: without any, RabbitMQ and amqplib give it up after two. */
+const SIGN_OF_LIFE = "10";
+
+function withHeartbeat(url: string): string {
+  if (url === "" || /[?&]heartbeat=/.test(url)) return url;
+  return `${url}${url.includes("?") ? "&" : "?"}heartbeat=${SIGN_OF_LIFE}`;
+}
+
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
 const publishers = new WeakMap<object, unknown>();
 
@@ -40,6 +48,8 @@ export class AmqpTransporter extends Transporters.AMQP {
         : { ...options, messageOptions: { ...options.messageOptions, userId: user } },
     );
     this.user = user;
+    const { url } = this.opts;
+    if (Array.isArray(url)) this.opts.url = url.map(withHeartbeat);
   }
 
   readonly user: string | undefined;
@@ -86,8 +96,9 @@ export class AmqpTransporter extends Transporters.AMQP {
     clearInterval(this.listening);
     // It throws, now or later, when the connection is closing already.
     new Promise((resolve) => resolve(connection?.close())).catch(() => {});
-    // RabbitMQ may be in no state to answer.
-    setTimeout(() => connection?.connection.stream.destroy(), FAREWELL).unref();
+    // RabbitMQ may be in no state to answer; and amqplib does not hear the end of a socket that has no error.
+    const silent = new Error("RabbitMQ does not answer.");
+    setTimeout(() => connection?.connection.stream.destroy(silent), FAREWELL).unref();
   }
 
   override async disconnect(): Promise<void> {
@@ -159,6 +170,8 @@ export class AmqpTransporter extends Transporters.AMQP {
   override subscribe(cmd: string, nodeID?: string): Promise<void> {
     // A service's own user finds the exchanges made, and has no right to make or delete any.
     const { channel } = this;
+    // The newest connection gets all: RabbitMQ may take a dead one of ours for alive, and would go on feeding it.
+    this.opts.consumeOptions = { ...this.opts.consumeOptions, priority: this.connectionCount };
     if (channel && this.user !== undefined) channel.assertExchange = channel.checkExchange;
     return super.subscribe(cmd, nodeID);
   }

@@ -62,6 +62,15 @@ const transporterOf = ({ broker }: TestNode): AmqpTransporter => {
 };
 const queue = () => `MOL-${namespace}.REQ.${server.broker.nodeID}`;
 
+/** Resolves when the node has connected again because it heard no heartbeat, which it now notices in seconds. */
+async function noticedSoon(): Promise<void> {
+  const { options } = server.broker;
+  const { heartbeatTimeout = 0 } = options;
+  options.heartbeatTimeout = 3;
+  await connected(server.broker);
+  options.heartbeatTimeout = heartbeatTimeout;
+}
+
 /** Does something to RabbitMQ on a connection of its own. */
 async function onChannel<T>(
   work: (channel: Awaited<ReturnType<Awaited<ReturnType<typeof connect>>["createChannel"]>>) => Promise<T>,
@@ -135,14 +144,18 @@ describe("a node that looks connected", () => {
   });
 
   it("hears again after an exchange was deleted, which tells nobody", async () => {
-    const again = connected(server.broker);
-    const { heartbeatTimeout } = server.broker.options;
-    server.broker.options.heartbeatTimeout = 3;
+    const again = noticedSoon();
     await onChannel((channel) => channel.deleteExchange(`MOL-${namespace}.HEARTBEAT`));
     // Whose heartbeat comes first gets an error and makes the exchange anew; the other one gets nothing.
     await again;
-    server.broker.options.heartbeatTimeout = heartbeatTimeout ?? 0;
-    expect(transporterOf(server).isOpen).toBe(true);
+    expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+
+  it("hears again after its connection went silent", async () => {
+    const again = noticedSoon();
+    line.silence();
+    await again;
+    await caller.broker.waitForServices("probe");
     expect(await caller.broker.call("probe.ping")).toBe("pong");
   });
 
