@@ -176,12 +176,6 @@ export class AmqpTransporter extends Transporters.AMQP {
     return super.subscribe(cmd, nodeID);
   }
 
-  override prepublish(packet: Parameters<Base["prepublish"]>[0]): Promise<void> {
-    // Events are hints that nobody waits for: a rejected promise would end the process.
-    if (packet.type === "EVENT" && !this.isOpen) return Promise.resolve();
-    return super.prepublish(packet);
-  }
-
   override async send(topic: string, data: Buffer, { balanced, packet }: Sent): Promise<void> {
     const { channel, opts } = this;
     const isRequest = packet.type === "REQ";

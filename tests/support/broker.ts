@@ -169,9 +169,18 @@ export async function openBus({
         });
         send(nodeId, write(id, packet));
       }),
-    /** How many messages wait in a node's queue of requests. */
-    waitingFor: async (nodeId: string): Promise<number> =>
-      (await channel.checkQueue(queueOf(nodeId))).messageCount,
+    /** Whether a node has a queue of requests. */
+    async hasQueue(nodeId: string): Promise<boolean> {
+      const probe = await connection.createChannel();
+      probe.on("error", () => {});
+      try {
+        await probe.checkQueue(queueOf(nodeId));
+        await probe.close();
+        return true;
+      } catch {
+        return false;
+      }
+    },
     close: () => connection.close(),
   };
 }
