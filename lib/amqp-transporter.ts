@@ -1,10 +1,17 @@
 import { Duplex, type Writable } from "node:stream";
-import { Transporters } from "moleculer";
+import { setTimeout as delay } from "node:timers/promises";
+import { Errors, Transporters } from "moleculer";
 
+type Base = InstanceType<typeof Transporters.AMQP>;
 type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
 
-/** RabbitMQ's user that published a message, by its content and by the packet read from it. */
-const publishers = new WeakMap<object, unknown>();
+/** Milliseconds between tries to connect: after the first failure, and at the most. Half of it is chance. */
+const RECONNECT_AFTER = { first: 100, most: 2_000 };
+/** Milliseconds that RabbitMQ has to say goodbye. */
+const FAREWELL = 2_000;
+
+/** Milliseconds between looks whether heartbeats come in. */
+const LISTEN_EVERY = 500;
 
 /** Seconds. A broker that says nothing for two of them, such as one whose machine was lost, is left for another. */
 const HEARTBEAT = 5;
@@ -20,12 +27,24 @@ const withHeartbeat = (urls: string): string[] =>
       return url.href;
     });
 
+/** RabbitMQ's user that published a message, by its content and by the packet read from it. */
+const publishers = new WeakMap<object, unknown>();
+
 /** Who published a packet, as RabbitMQ has checked it; `undefined` when the message does not say. */
 export const publisherOf = (packet: object): unknown => publishers.get(packet);
 
 /**
- * Moleculer's AMQP transporter, which says with each message which of RabbitMQ's users sends it, and keeps what
- * others say. RabbitMQ lets nobody give another user's name ("validated user id").
+ * Moleculer's AMQP transporter, cured of what a fault drill found (docs/decisions/0024-faults.md):
+ *
+ * - It connects again at once, not after five seconds, and also when only its channel, a queue or an exchange is lost:
+ *   Moleculer's would look connected and hear nothing for ever. A node hears its own heartbeats; when it does not, it
+ *   hears nobody.
+ * - A request to a node that is gone comes back (`mandatory`), and the node is taken off the list at that moment: its
+ *   queue of requests goes away with its connection.
+ * - A message is acknowledged on the channel that brought it, and never put back: what fails once fails always.
+ *
+ * It also says with each message which of RabbitMQ's users sends it, and keeps what others say. RabbitMQ lets nobody
+ * give another user's name ("validated user id").
  */
 export class AmqpTransporter extends Transporters.AMQP {
   /** @param user that of the URL; without it, messages say nothing */
@@ -39,39 +58,110 @@ export class AmqpTransporter extends Transporters.AMQP {
   }
 
   readonly user: string | undefined;
+  private ended = false;
+  /** When a heartbeat came in, of any node: by `performance.now()`. */
+  private heardAt = 0;
+  private listening: NodeJS.Timeout | undefined;
 
-  override async onConnected(wasReconnect?: boolean): Promise<void> {
-    const socket: unknown = this.connection?.connection?.stream;
-    if (socket instanceof Duplex) writeOncePerTurn(socket);
-    await super.onConnected(wasReconnect);
+  /** Whether this node hears and is heard. Moleculer's own flags stay true when only the channel is lost. */
+  get isOpen(): boolean {
+    return this.connected && this.channel !== null && !this.isDeaf;
   }
 
-  override async connect(...onLost: []): Promise<void> {
-    try {
-      await super.connect(...onLost);
-    } catch (error) {
-      // A connection that stayed would keep the queues it has declared from the next one.
-      await this.closeConnection();
-      throw error;
+  private get isDeaf(): boolean {
+    const { started, options } = this.broker;
+    return started && performance.now() - this.heardAt > Number(options.heartbeatTimeout) * 1_000;
+  }
+
+  /** Resolves when there is a connection, however long that takes. */
+  override async connect(): Promise<void> {
+    this.ended = false;
+    for (let pause = RECONNECT_AFTER.first; !this.ended; pause = Math.min(pause * 2, RECONNECT_AFTER.most)) {
+      try {
+        const lost = (): void => void this.reconnect();
+        // (Moleculer's typings don't know that it is told of a lost connection.)
+        return await Reflect.apply(super.connect, this, [lost]);
+      } catch {
+        this.renew();
+        await delay(pause / 2 + (Math.random() * pause) / 2);
+      }
     }
   }
 
-  /** Moleculer notices, and connects again in five seconds. */
-  async closeConnection(): Promise<void> {
-    await this.connection?.close().catch(() => {}); // closed already
+  private async reconnect(): Promise<void> {
+    this.connected = false;
+    this.channel = null;
+    await delay(Math.random() * RECONNECT_AFTER.first);
+    if (!this.ended) await this.connect();
   }
 
-  override _consumeCB(cmd: string, needAck?: boolean): ReturnType<Transporters.AMQP["_consumeCB"]> {
-    const consume = super._consumeCB(cmd, needAck);
-    return (message) => {
-      // RabbitMQ has ended the queue: this node would hear nothing any more.
-      if (message === null) return this.closeConnection();
+  /** Gives the connection up; its end makes `connect` begin anew. */
+  private renew(): void {
+    const { connection } = this;
+    clearInterval(this.listening);
+    // It throws, now or later, when the connection is closing already.
+    new Promise((resolve) => resolve(connection?.close())).catch(() => {});
+    // RabbitMQ may be in no state to answer; and amqplib does not hear the end of a socket that has no error.
+    const silent = new Error("RabbitMQ does not answer.");
+    setTimeout(() => connection?.connection?.stream?.destroy(silent), FAREWELL).unref();
+  }
+
+  override async disconnect(): Promise<void> {
+    this.ended = true;
+    clearInterval(this.listening);
+    const farewell = delay(FAREWELL, undefined, { ref: false });
+    await Promise.race([super.disconnect(), farewell]);
+  }
+
+  override onConnected(wasReconnect?: boolean): Promise<unknown> {
+    const { channel, connection } = this;
+    const socket: unknown = connection?.connection?.stream;
+    if (socket instanceof Duplex) writeOncePerTurn(socket);
+    // Moleculer's listener would log the message as it is, with passwords and tokens.
+    channel?.removeAllListeners("return");
+    channel?.on("return", (message: Returned) => this.missed(message));
+    channel?.on("error", () => this.renew());
+    this.heardAt = performance.now();
+    clearInterval(this.listening);
+    this.listening = setInterval(() => this.isDeaf && this.renew(), LISTEN_EVERY);
+    this.listening.unref();
+    return super.onConnected(wasReconnect);
+  }
+
+  /** Nobody was there for a request: the queue of that node is gone. */
+  private missed({ properties, fields }: Returned): void {
+    const { registry, transit } = this.broker;
+    const nodeID = fields.routingKey.slice(this.getTopicName("REQ").length + 1);
+    const request = transit?.pendingRequests.get(properties.messageId);
+    if (request) {
+      transit?.removePendingRequest(properties.messageId);
+      request.reject(new Errors.ServiceNotAvailableError({ action: nameOf(request.action), nodeID }));
+    }
+    // Whatever else it was asked is rejected by this; when it is back, it says so itself.
+    registry.nodes.disconnected(nodeID, true);
+  }
+
+  override _consumeCB(cmd: string, needAck?: boolean): ReturnType<Base["_consumeCB"]> {
+    const { channel } = this;
+    return async (message) => {
+      // RabbitMQ has deleted the queue under us.
+      if (message === null) {
+        if (channel === this.channel) this.renew();
+        return;
+      }
+      if (cmd === "HEARTBEAT") this.heardAt = performance.now();
       publishers.set(message.content, message.properties.userId);
-      return consume(message);
+      try {
+        await this.receive(cmd, message.content);
+      } catch (error) {
+        this.logger.error("A message could not be handled.", error);
+      }
+      // Another channel does not know this message, and would be closed for it.
+      if (needAck && channel === this.channel) channel?.ack(message);
     };
   }
 
-  override deserialize(type: string, content: Buffer): ReturnType<Transporters.AMQP["deserialize"]> {
+  override deserialize(type: string, content: Buffer): ReturnType<Base["deserialize"]> {
     const packet = super.deserialize(type, content);
     publishers.set(packet, publishers.get(content));
     return packet;
@@ -80,10 +170,40 @@ export class AmqpTransporter extends Transporters.AMQP {
   override subscribe(cmd: string, nodeID?: string): Promise<void> {
     // A service's own user finds the exchanges made, and has no right to make or delete any.
     const { channel } = this;
+    // The newest connection gets all: RabbitMQ may take a dead one of ours for alive, and would go on feeding it.
+    this.opts.consumeOptions = { ...this.opts.consumeOptions, priority: this.connectionCount };
     if (channel && this.user !== undefined) channel.assertExchange = channel.checkExchange;
     return super.subscribe(cmd, nodeID);
   }
+
+  override async send(topic: string, data: Buffer, { balanced, packet }: Sent): Promise<void> {
+    const { channel, opts } = this;
+    const isRequest = packet.type === "REQ";
+    try {
+      if (!channel) throw new Error("There is no channel.");
+      if (balanced || packet.target != null) {
+        const watched = isRequest ? { mandatory: true, messageId: packet.payload.id } : {};
+        channel.sendToQueue(topic, data, { ...opts.messageOptions, ...watched });
+      } else channel.publish(topic, "", data, opts.messageOptions);
+    } catch {
+      // The channel is closed or about to be. Who waits for an answer is told so; other packets are but hints.
+      if (isRequest) throw new Errors.BrokerDisconnectedError("The broker is disconnected.");
+    }
+  }
 }
+
+/** (Moleculer's typings say it is a text.) */
+const nameOf = (action: unknown): string => String(Object(action).name);
+
+/** What RabbitMQ returns. */
+interface Returned {
+  properties: { messageId: string };
+  fields: { routingKey: string };
+}
+
+type Sent = Record<string, unknown> & {
+  packet: { type: string; target?: string | null; payload: { id?: string } };
+};
 
 /**
  * Sends what is written in one turn of the event loop by one system call. Every message and acknowledgement is a write of

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { ServiceBroker } from "moleculer";
 import { loadEnv } from "../config/env.ts";
+import { AmqpTransporter } from "./amqp-transporter.ts";
 import { isDraining, startDraining } from "./draining.ts";
 import { observeProcess } from "./metrics.ts";
 import { openOpsServer } from "./ops-server.ts";
@@ -66,9 +67,8 @@ const VERSION: string = JSON.parse(
  * connection, and Moleculer's `connected`, are as before.
  */
 export function isOnBus({ transit }: ServiceBroker): boolean {
-  if (!transit) return true;
-  const { channel } = Object.assign({ channel: null }, transit.tx);
-  return transit.connected && channel !== null;
+  const transporter = transit?.tx;
+  return transporter instanceof AmqpTransporter ? transporter.isOpen : !transit || transit.connected;
 }
 
 /** Resolves to what ends it, once everything is sent. */

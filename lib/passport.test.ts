@@ -54,6 +54,18 @@ const outcome = (verification: Promise<Identity>): Promise<unknown> =>
   verification.catch((error: unknown) => (error instanceof Error && "type" in error ? error.type : error));
 
 describe("a passport", () => {
+  it("of a key that was rotated in after the clock was set back is known", async () => {
+    const { verify, time, keys, jwk, header, claims, passport } = setUp();
+    time.now = NOW + 3_600_000;
+    await outcome(verify(passport));
+    time.now = NOW;
+    const other = newKeyPair();
+    keys.push(jwk("key-2", other));
+    expect(await outcome(verify(forge({ ...header, kid: "key-2" }, claims, other.privateKey)))).toEqual(
+      IDENTITY,
+    );
+  });
+
   it("says who a call is made for, until it expires to the millisecond", async () => {
     const { verify, make, passport, time, expiry } = setUp();
     for (const [now, expected] of [

@@ -72,7 +72,8 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now 
 
   async function keyFor(kid: string): Promise<KeyObject> {
     // Forged key ids must not turn every call into a request for keys.
-    const age = clock() - loadedAt;
+    // Whichever way: a clock may have been set back.
+    const age = Math.abs(clock() - loadedAt);
     if (age > KEYS_MAX_AGE_MS || (!keys.has(kid) && age > UNKNOWN_KEY_COOLDOWN_MS)) {
       loading ??= load().finally(() => {
         loading = undefined;

@@ -10,9 +10,14 @@ const sqlState = (error: Error): string => {
   return cause instanceof Error && "code" in cause ? String(cause.code) : "";
 };
 
+/** The driver's own words for a connection that ended or went silent under a query; they come without a code. */
+const LOST_CONNECTION =
+  /^(Connection terminated|Query read timeout|Client has encountered a connection error)/;
+
 const isOutage = (error: Error): boolean =>
   /^Sequelize(Connection|HostNot|AccessDenied|ConnectionAcquire)/.test(error.name) ||
   TRANSIENT_SQLSTATE.test(sqlState(error)) ||
+  LOST_CONNECTION.test(error.message) ||
   /^(ECONN|EPIPE|ETIMEDOUT|EHOST)/.test(sqlState(error));
 
 /** What can cross the bus. A value that JSON refuses would make RabbitMQ deliver the request again, without end. */

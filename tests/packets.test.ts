@@ -38,6 +38,7 @@ describe("a node of ours", () => {
       bigInt: open("bigInt", fail(1n)),
       cycle: open("cycle", fail(cycle)),
       bigIntAnswer: open("bigIntAnswer", () => 1n),
+      hugeAnswer: open("hugeAnswer", () => "x".repeat(17 * 2 ** 20)),
     },
   };
   const auth: ServiceSchema = {
@@ -85,12 +86,20 @@ describe("a node of ours", () => {
     ["bigInt", { code: 409, type: "ODD", message: "It did not work." }],
     ["cycle", { code: 409, type: "ODD", message: "It did not work." }],
     ["bigIntAnswer", { code: 500, message: expect.any(String) }],
-  ])("answers %s, which JSON can't carry, with one clean error and runs it once", async (name, error) => {
+    ["hugeAnswer", { code: 500, message: expect.any(String) }],
+  ])("answers %s, which the bus can't carry, with one clean error and runs it once", async (name, error) => {
     await expect(caller.broker.call(`probe.${name}`)).rejects.toMatchObject(error);
     // A message that was refused would be delivered again at once, before this one.
     await settle();
 
     expect(executions.get(name)).toBe(1);
+  });
+
+  it("does not send a request that RabbitMQ would not carry", async () => {
+    const huge = { text: "x".repeat(17 * 2 ** 20) };
+    await expect(caller.broker.call("probe.open", huge)).rejects.toMatchObject({ type: "payload_too_large" });
+    expect(await settle()).toMatchObject({ success: true });
+    expect(executions.get("open")).toBe(1);
   });
 
   it.each<[string, string]>([
@@ -175,8 +184,12 @@ describe("a request that nobody waits for any more", () => {
     });
     line.cut();
     const call = caller.broker.call("shop.order", { what: "lost" });
-    await expect(call).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
-    // Its queue ended with the connection, and the new one begins empty.
+    // RabbitMQ had noticed that the node is gone, or had not.
+    await expect(call).rejects.toMatchObject({
+      type: expect.stringMatching(/^(REQUEST_TIMEOUT|SERVICE_NOT_AVAILABLE)$/),
+    });
+    // The queue goes away with the node, and with it whatever was in it.
+    while (await hand.hasQueue(server.broker.nodeID));
     await line.restore();
     await back;
     const { nodeID } = server.broker;
@@ -189,6 +202,7 @@ describe("a request that nobody waits for any more", () => {
 
   it("is nothing that the node which sent it would finish before it stops", async () => {
     // What Moleculer waits for, for ten seconds at the most.
+    await caller.broker.waitForServices("shop");
     expect(Reflect.get(caller.broker, "_trackedContexts")).toEqual([]);
     await Promise.all([server.stop(), caller.stop()]);
   });

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { newNamespace, nodesOf, openBus, startRogue, type TestNode } from "./support/broker.ts";
 import { buildEmail, PASSWORD } from "./support/client.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "./support/migrated-database.ts";
@@ -64,6 +65,15 @@ describe("two replicas of auth", () => {
         await expect(refresh).rejects.toMatchObject({ type: "invalid_refresh_token" });
       }
     }
+  });
+
+  it("register somebody once, when the gateway asks the other one because the first did not answer", async () => {
+    const account = { email: buildEmail(), password: PASSWORD };
+    const meta = { operationId: randomUUID() };
+    const registered = await callOn<{ id: string }>(first, "register", account, meta);
+    expect(await callOn(second, "register", account, meta)).toEqual(registered);
+    const again = callOn(second, "register", account, { operationId: randomUUID() });
+    await expect(again).rejects.toMatchObject({ type: "email_taken" });
   });
 
   it("line 18: rotate a refresh token once, however many present it to both at once", async () => {

@@ -83,21 +83,23 @@ async function useRunning(url: string, run: string): Promise<TestServer> {
 
 /**
  * Starts a RabbitMQ of its own on free ports of 127.0.0.1, with its own cookie, name server and files in
- * `directory`. It ends with this process, however that ends.
+ * `directory`. It ends with this process, however that ends. Where one was started before with the same ports, and
+ * killed, its queues are found again.
  *
  * @throws an Error with the end of its log when it does not come up
  */
-async function startRabbitMq(options: {
+export async function startRabbitMq(options: {
   program: string;
   directory: string;
-  users: Users;
+  users?: Users;
   env?: NodeJS.ProcessEnv;
+  ports?: Ports;
 }): Promise<TestServer> {
   const home = join(options.directory, "rabbitmq");
-  const [port, distribution, nameServer] = [await freePort(), await freePort(), await freePort()];
+  const { port, distribution, nameServer } = options.ports ?? (await freePorts());
   mkdirSync(home, { recursive: true });
   writeFileSync(join(home, "enabled_plugins"), "[].\n");
-  const { credentials, definitions } = options.users;
+  const { credentials, definitions } = options.users ?? GUEST;
   const file = join(home, "definitions.json");
   if (definitions !== undefined) writeFileSync(file, definitions);
   writeFileSync(join(home, "rabbitmq.conf"), config(port, definitions && file));
@@ -129,6 +131,7 @@ async function startRabbitMq(options: {
     url: `amqp://${credentials}@127.0.0.1:${port}`,
     where: `its own on port ${port}`,
     ask: askRabbitMq,
+    pid: server.pid,
     exited: server.exited,
     log: () => readFileSync(join(home, "log"), "utf8"),
     async release() {
@@ -137,6 +140,19 @@ async function startRabbitMq(options: {
     },
   });
 }
+
+/** What a RabbitMQ listens on: for clients, for its command line, and its name server. */
+export interface Ports {
+  port: number;
+  distribution: number;
+  nameServer: number;
+}
+
+export const freePorts = async (): Promise<Ports> => ({
+  port: await freePort(),
+  distribution: await freePort(),
+  nameServer: await freePort(),
+});
 
 /**
  * A shell of Erlang's name server and the broker, which would otherwise start one that outlives it.

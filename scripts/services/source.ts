@@ -8,6 +8,8 @@ export interface TestServer {
   url: string;
   /** Where it came from, for the log. */
   description: string;
+  /** Of a server that was started, where it is a process of this machine: the id of its process group. */
+  pid?: number | undefined;
   /** Ends a server that was started, removes what the tests made on one that was running. */
   release(): Promise<void>;
 }
@@ -66,14 +68,14 @@ export async function openFirst(
  * @throws an Error with the end of the server's log, after its release
  */
 export async function whenAnswering(
-  starting: Pick<TestServer, "url" | "release"> & {
+  starting: Pick<TestServer, "url" | "release" | "pid"> & {
     where: string;
     ask: (url: string) => Promise<string>;
     exited: Promise<unknown>;
     log: () => string;
   },
 ): Promise<TestServer> {
-  const { url, release, where, ask, exited, log } = starting;
+  const { url, release, pid, where, ask, exited, log } = starting;
   const deadline = Date.now() + START_TIMEOUT;
   let ended = false;
   const end = exited.then(() => {
@@ -81,7 +83,7 @@ export async function whenAnswering(
   });
   while (!ended && Date.now() < deadline) {
     const version = await ask(url).catch(() => null);
-    if (version !== null) return { url, release, description: `${version}, ${where}` };
+    if (version !== null) return { url, release, pid, description: `${version}, ${where}` };
     await Promise.race([delay(100), end]);
   }
   const said = log().trim().slice(-1_000);

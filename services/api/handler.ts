@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from "uuid";
 import { isIdempotencyKey } from "../../lib/action.ts";
 import type { ResultOf } from "../../lib/bus.ts";
 import { problem } from "../../lib/errors.ts";
+import { busOf, type Call, createCalls } from "./calls.ts";
 import { clientAddress } from "./client-address.ts";
 import { entityTag, isFresh, readConditions } from "./conditions.ts";
 import { readLastEventId, STREAM_HEADERS } from "./event-format.ts";
@@ -14,9 +15,6 @@ import { preferredLanguage } from "./languages.ts";
 import { failedOf, withProblems } from "./problem.ts";
 import type { RateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
-
-/** Milliseconds for all calls of one request: what the client is promised is an answer within five seconds. */
-const DEADLINE = 4_500;
 
 export type Handler = (request: IncomingRequest, response: GatewayResponse) => Promise<void>;
 
@@ -31,8 +29,7 @@ interface HandlerOptions {
 export function createHandler(route: Route, { trustedProxies, limits, streams }: HandlerOptions): Handler {
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
-    const deadline = Date.now() + DEADLINE;
-    const timeout = (): number => Math.max(1, deadline - Date.now());
+    const call = createCalls(busOf(ctx));
 
     const client = {
       address: clientAddress(request, trustedProxies),
@@ -40,24 +37,22 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
       // Of whoever registers.
       ...(route.access === "open" ? { locale: preferredLanguage(request) } : {}),
     };
-    // auth says who it is, at every request, so that a session that ended is felt at once.
-    const caller =
-      route.access === "bearer"
-        ? await ctx.call("auth.verify", { token: bearerToken(request) }, { timeout: timeout() })
-        : undefined;
+    const caller = route.access === "bearer" ? await authenticate(request, call) : undefined;
     if (caller) await limits.countUser(caller.user.id, response);
     else await limits.countAddress(request, response, route);
     const conditions = route.conditional ? readConditions(request) : {};
-    const delivery = route.repeatable ? readDelivery(request) : {};
+    const delivery: Delivery = route.repeatable ? readDelivery(request) : newOperation();
     const params = await readParams(route, request, response, pathParams(request));
     const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
-    const result: unknown = await ctx.call(
-      route.text ?? route.action,
-      { ...params, ...conditions, ...resumed },
-      { meta, timeout: timeout() },
-    );
-    if (ctx.meta.replayed === true) response.setHeader("Idempotency-Replayed", "true");
+    const result = await call({
+      action: route.text ?? route.action,
+      params: { ...params, ...conditions, ...resumed },
+      meta,
+      again: route.method === "GET" || route.repeatable === true || route.again === true,
+    });
+    if (ctx.meta.replayed === true && "idempotencyKey" in delivery)
+      response.setHeader("Idempotency-Replayed", "true");
     if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
     else respond(route, request, response, result);
   };
@@ -84,6 +79,11 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
 /** Who a request is for, as auth says. */
 type Caller = ResultOf<"auth.verify">;
 
+/** At every request, so that a session that ended is felt at once. */
+async function authenticate(request: IncomingMessage, call: <T>(call: Call) => Promise<T>): Promise<Caller> {
+  return call({ action: "auth.verify", params: { token: bearerToken(request) }, meta: {}, again: true });
+}
+
 /** RFC 6750, section 2.1: the header, once, and nothing but the header. */
 function bearerToken(request: IncomingMessage): string {
   const sent = request.headersDistinct.authorization ?? [];
@@ -98,14 +98,18 @@ function bearerToken(request: IncomingMessage): string {
   return token;
 }
 
+type Delivery = { idempotencyKey: string } | { operationId: string };
+
+const newOperation = (): Delivery => ({ operationId: uuidv7() });
+
 /**
  * What tells a repetition of this write: by the client's own key, or else by the gateway's.
  *
  * @throws invalid_request
  */
-function readDelivery(request: IncomingMessage): { idempotencyKey: string } | { operationId: string } {
+function readDelivery(request: IncomingMessage): Delivery {
   const sent = request.headersDistinct["idempotency-key"];
-  if (sent === undefined) return { operationId: uuidv7() };
+  if (sent === undefined) return newOperation();
   const [idempotencyKey = ""] = sent;
   if (sent.length > 1 || !isIdempotencyKey(idempotencyKey)) {
     throw problem("invalid_request", "Idempotency-Key must be one value of 1 to 255 visible characters.");

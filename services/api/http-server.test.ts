@@ -6,6 +6,7 @@ import { httpServerMixin } from "./http-server.ts";
 
 /** Milliseconds: short, in the proportions that the gateway has. */
 const SHORT = {
+  timeout: 3_000,
   headersTimeout: 1_000,
   requestTimeout: 2_000,
   keepAliveTimeout: 5_000,
@@ -16,6 +17,8 @@ let port: number;
 let broker: ServiceBroker;
 /** Requests whose headers have come. */
 const begun: string[] = [];
+/** Large answers that are over. */
+let cut = 0;
 
 beforeAll(async () => {
   port = await freePort();
@@ -26,7 +29,9 @@ beforeAll(async () => {
     methods: {
       httpHandler(request: IncomingMessage, response: ServerResponse) {
         begun.push(request.url ?? "");
-        request.resume().on("end", () => response.end("served"));
+        if (request.url === "/large") response.once("close", () => cut++);
+        const answer = request.url === "/large" ? "x".repeat(20 * 2 ** 20) : "served";
+        request.resume().on("end", () => response.end(answer));
         request.on("error", () => {});
       },
     },
@@ -60,4 +65,11 @@ test.each([
     expect(answer).toContain('"code":"invalid_request"');
   }
   expect(begun).not.toContain("/slow-headers");
+});
+
+test("line 27: readers who take nothing of their answer are cut off, and others are served meanwhile", async () => {
+  const readers = Array.from({ length: 20 }, () => connect(port, "127.0.0.1").pause());
+  for (const reader of readers) reader.on("error", () => {}).write("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  while (cut < readers.length) expect(await servesOthers()).toBe("served");
+  for (const reader of readers) reader.destroy();
 });

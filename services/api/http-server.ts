@@ -5,8 +5,10 @@ import type { ApiSettingsSchema } from "moleculer-web";
 import { isDraining } from "../../lib/draining.ts";
 import { observeRequest } from "./observe.ts";
 
-/** Milliseconds. Slow senders are cut off so that they can't hold sockets that others need. */
+/** Milliseconds. Who is slow is cut off, so as not to hold sockets that others need. */
 const timeouts = {
+  /** Nothing sent, and nothing taken of what was sent: readers that stand still. Streams send more often. */
+  timeout: 60_000,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   keepAliveTimeout: 65_000,
@@ -35,6 +37,7 @@ export function httpServerMixin(
         if (isDraining(this.broker)) response.shouldKeepAlive = false;
         observeRequest(request, response, () => this.httpHandler(request, response));
       });
+      server.timeout = options.timeout;
       server.on("clientError", refuseMalformed);
       await new Promise<void>((resolve, reject) => {
         server.once("error", reject);

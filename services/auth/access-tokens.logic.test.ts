@@ -199,6 +199,24 @@ describe("a passport", () => {
     expect(tokens.passport(ADA, grant("session-1"))).not.toBe(first);
   });
 
+  it("is a new one when the clock is set back: nobody else would take the one from the future", async () => {
+    const { tokens, time } = await setUp();
+    time.now = NOW + 3_600_000;
+    const future = tokens.passport(ADA, grant("session-1"));
+    time.now = NOW;
+    const present = tokens.passport(ADA, grant("session-1"));
+    expect(present).not.toBe(future);
+    expect(tokens.passport(ADA, grant("session-1"))).toBe(present);
+  });
+
+  it("of a new key is known after the clock was set back", async () => {
+    const { keys, keyring, time } = await setUp();
+    time.now = NOW - 3_600_000;
+    keys.list.mockClear();
+    await keyring.find("rotated in meanwhile");
+    expect(keys.list).toHaveBeenCalledTimes(1);
+  });
+
   it("is a new one as soon as role or time zone change, and another for another session", async () => {
     const { tokens } = await setUp();
     const passports = [

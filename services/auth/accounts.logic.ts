@@ -50,12 +50,17 @@ export function createAccountLogic(options: AccountOptions) {
     /**
      * Also mails a link that verifies the address, in the language of who registers.
      *
+     * @param operationId of the request, which may come again by itself: it becomes the user's id
      * @throws email_taken
      */
-    async register(input: { email: string; password: string; name: string }, client: Client): Promise<User> {
+    async register(
+      input: { email: string; password: string; name: string },
+      client: Client,
+      operationId?: string,
+    ): Promise<User> {
       const now = new Date(clock());
       const user: UserRow = {
-        id: uuidv7(),
+        id: operationId ?? uuidv7(),
         email: input.email,
         passwordHash: await passwords.choose(input.password, { email: input.email, field: "password" }),
         name: input.name,
@@ -67,6 +72,8 @@ export function createAccountLogic(options: AccountOptions) {
         createdAt: now,
       };
       if (!(await users.insert(user, requestMail("verify_email", user.email, client, now)))) {
+        const taken = await users.findByEmail(user.email);
+        if (operationId !== undefined && taken?.id === operationId) return toUserView(taken);
         throw problem("email_taken", "There is an account with this e-mail address already.");
       }
       wakeOutbox();

@@ -1,6 +1,6 @@
 import type { Service, ServiceSchema } from "moleculer";
 import { loadEnv } from "../../config/env.ts";
-import { action, openAction, readyAction } from "../../lib/action.ts";
+import { action, openAction, readDelivery, readyAction } from "../../lib/action.ts";
 import { databaseMixin } from "../../mixins/database.ts";
 import { authActions } from "./auth.schema.ts";
 import { wireAuth } from "./auth.wiring.ts";
@@ -19,7 +19,9 @@ const authService: ServiceSchema = {
   mixins: [databaseMixin(auth.database, auth.users.model)],
 
   actions: {
-    register: openAction(authActions.register, (params, client) => auth.accounts.register(params, client)),
+    register: openAction(authActions.register, (params, client, ctx) =>
+      auth.accounts.register(params, client, readDelivery(ctx).operationId),
+    ),
     login: openAction(authActions.login, (params, client) => auth.signIns.login(params, client)),
     refresh: openAction(authActions.refresh, (params, client) => auth.signIns.refresh(params, client)),
     logout: action(authActions.logout, (_, caller) => auth.told(auth.signIns.logout(caller))),

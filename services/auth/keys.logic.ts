@@ -102,7 +102,8 @@ export function createKeyring({
 
     /** The key with this id, looked up again when another replica may have made it. */
     async find(kid: string): Promise<KeyObject | undefined> {
-      if (!publicKeys.has(kid) && clock() - loadedAt > RELOAD_COOLDOWN_MS) await reload();
+      // Whichever way: a clock may have been set back.
+      if (!publicKeys.has(kid) && Math.abs(clock() - loadedAt) > RELOAD_COOLDOWN_MS) await reload();
       return stored.some((key) => key.kid === kid && verifies(key)) ? publicKeys.get(kid) : undefined;
     },
 

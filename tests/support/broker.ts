@@ -1,16 +1,19 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { connect } from "amqplib";
 import { type BrokerOptions, ServiceBroker, type ServiceSchema, Transporters } from "moleculer";
+import { AmqpTransporter } from "../../lib/amqp-transporter.ts";
 import config from "../../moleculer.config.ts";
 import type { System } from "./system.ts";
 
-class RecordingTransporter extends Transporters.AMQP {
-  readonly received: string[] = [];
-
-  override receive(cmd: string, data: Buffer): Promise<void> | void {
-    this.received.push(`${cmd} ${data}`);
-    return super.receive(cmd, data);
-  }
+/** Everything that a transporter receives, from now on. */
+function record(transporter: Transporters.AMQP): string[] {
+  const received: string[] = [];
+  const { receive } = transporter;
+  transporter.receive = (cmd, data) => {
+    received.push(`${cmd} ${data}`);
+    return Reflect.apply(receive, transporter, [cmd, data]);
+  };
+  return received;
 }
 
 export interface TestNode {
@@ -37,7 +40,7 @@ export const startRogue = (
   startNode(
     {
       namespace,
-      transporter: new RecordingTransporter({ url: env.AMQP_URL ?? AMQP_URL }),
+      transporter: new Transporters.AMQP({ url: env.AMQP_URL ?? AMQP_URL }),
       internalServices: false,
     },
     services,
@@ -57,12 +60,14 @@ export function startProjectNode(
 }
 
 /** Transporters can't be shared between brokers: another one with the options of the project's. */
-function transporter(url: string): RecordingTransporter {
+function transporter(url: string): AmqpTransporter {
   const opts = config.transporter instanceof Transporters.AMQP ? config.transporter.opts : {};
-  return new RecordingTransporter({ ...opts, url });
+  return new AmqpTransporter({ ...opts, url });
 }
 
 async function startNode(options: BrokerOptions, services: ServiceSchema[]): Promise<TestNode> {
+  const { transporter } = options;
+  const received = transporter instanceof Transporters.AMQP ? record(transporter) : [];
   const broker = new ServiceBroker({
     skipProcessEventRegistration: true,
     ...options,
@@ -71,10 +76,9 @@ async function startNode(options: BrokerOptions, services: ServiceSchema[]): Pro
   });
   for (const service of services) broker.createService(service);
   await broker.start();
-  const tx = broker.transit?.tx;
   return {
     broker,
-    received: tx instanceof RecordingTransporter ? tx.received : [],
+    received,
     async stop() {
       // A heartbeat into a channel that is just being closed would be an unhandled rejection: none may start any
       // more, and one that is measuring how busy the processor is has ended when another such measurement has.
@@ -165,6 +169,18 @@ export async function openBus({
         });
         send(nodeId, write(id, packet));
       }),
+    /** Whether a node has a queue of requests. */
+    async hasQueue(nodeId: string): Promise<boolean> {
+      const probe = await connection.createChannel();
+      probe.on("error", () => {});
+      try {
+        await probe.checkQueue(queueOf(nodeId));
+        await probe.close();
+        return true;
+      } catch {
+        return false;
+      }
+    },
     close: () => connection.close(),
   };
 }

@@ -7,6 +7,8 @@ export interface Line {
   /** As when a cable is pulled: whoever is connected no longer is, and nobody can be. */
   cut(): void;
   restore(): Promise<void>;
+  /** Nothing goes through the connections that there are, and nobody is told; new ones work. */
+  silence(): void;
 }
 
 /**
@@ -40,6 +42,9 @@ export async function openLine(amqpUrl: string): Promise<Line> {
   if (typeof address !== "object" || address === null) throw new Error("no address");
   return {
     url: Object.assign(new URL(amqpUrl), { hostname: "127.0.0.1", port: String(address.port) }).href,
+    silence(): void {
+      for (const socket of sockets) socket.unpipe().pause();
+    },
     cut(): void {
       server.close();
       for (const socket of sockets) socket.destroy();

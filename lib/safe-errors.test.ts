@@ -1,0 +1,33 @@
+import { ServiceBroker } from "moleculer";
+import { DatabaseError } from "sequelize";
+import { safeErrors } from "./safe-errors.ts";
+
+/** What a caller gets when an action fails with this. */
+async function failWith(error: Error): Promise<unknown> {
+  const broker = new ServiceBroker({ logger: false, created: (each) => each.middlewares.add(safeErrors) });
+  broker.createService({ name: "probe", actions: { fail: () => Promise.reject(error) } });
+  await broker.start();
+  try {
+    return await broker
+      .call("probe.fail")
+      .catch(({ code, type }: { code: number; type: string }) => [code, type]);
+  } finally {
+    await broker.stop();
+  }
+}
+
+const fromDatabase = (message: string, code?: string): Error =>
+  new DatabaseError(Object.assign(new Error(message), { sql: "COMMIT", ...(code ? { code } : {}) }));
+
+it.each([
+  ["a connection that ends under a COMMIT", fromDatabase("Connection terminated unexpectedly")],
+  ["a server that went silent", fromDatabase("Query read timeout")],
+  ["a server that stops", fromDatabase("terminating connection due to administrator command", "57P01")],
+  ["a full disk", fromDatabase("could not extend file", "53100")],
+])("%s is an outage, not a fault of ours", async (_, error) => {
+  expect(await failWith(error)).toEqual([503, "unavailable"]);
+});
+
+it("a statement that is wrong is a fault of ours", async () => {
+  expect(await failWith(fromDatabase("column x does not exist", "42703"))).toEqual([500, "internal"]);
+});

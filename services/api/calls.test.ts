@@ -1,0 +1,131 @@
+import { Errors } from "moleculer";
+import { problem } from "../../lib/errors.ts";
+import { type Call, createCalls } from "./calls.ts";
+
+const ACTION = "tasks.create";
+const data = (nodeID: string) => ({ action: ACTION, nodeID });
+const timedOut = (nodeID: string) => new Errors.RequestTimeoutError(data(nodeID));
+const rejected = (nodeID: string) => new Errors.RequestRejectedError(data(nodeID));
+const notThere = (nodeID: string) => new Errors.ServiceNotAvailableError(data(nodeID));
+
+interface Try {
+  nodeID?: string;
+  meta: object;
+  timeout: number;
+}
+
+/** Nodes `one` and `two`, and what becomes of each try: a value, or an error after so many milliseconds. */
+function makeBus(outcomes: (string | { error: Error; after?: number })[], nodes = ["one", "two"]) {
+  const tries: Try[] = [];
+  const left = [...outcomes];
+  let time = 1_000_000;
+  const call = createCalls({
+    async call<T>(_action: string, _params: object, options: object): Promise<T> {
+      tries.push({ ...{ meta: {}, timeout: 0 }, ...options });
+      const outcome = left.length > 1 ? left.shift() : left[0];
+      if (typeof outcome !== "object") return JSON.parse(JSON.stringify(outcome));
+      time += outcome.after ?? 1;
+      throw outcome.error;
+    },
+    nodesOf: () => nodes,
+    now: () => time,
+    wait: async (ms) => {
+      time += ms;
+    },
+  });
+  return {
+    tries,
+    run: (over: Partial<Call> = {}) =>
+      call<string>({ action: ACTION, params: {}, meta: { operationId: "o" }, again: true, ...over }),
+    passed: () => time - 1_000_000,
+  };
+}
+
+describe("a call of a request", () => {
+  it.each([
+    ["did not answer", timedOut],
+    ["went away with it", rejected],
+    ["was not there", notThere],
+  ])("goes to another node when the first %s, as the same operation", async (_, failure) => {
+    const bus = makeBus([{ error: failure("one") }, "done"]);
+    expect(await bus.run()).toBe("done");
+    expect(bus.tries.map(({ nodeID, meta }) => [nodeID, meta])).toEqual([
+      [undefined, { operationId: "o" }],
+      ["two", { operationId: "o" }],
+    ]);
+  });
+
+  it("has a short first try and the rest of the deadline for the second", async () => {
+    const bus = makeBus([{ error: timedOut("one"), after: 1_500 }, "done"]);
+    await bus.run();
+    expect(bus.tries.map(({ timeout }) => timeout)).toEqual([1_500, 3_000]);
+  });
+
+  it.each([
+    ["did not answer", timedOut],
+    ["went away with it", rejected],
+  ])("that must not be done twice has one long try, when the node %s", async (_, failure) => {
+    const error = failure("one");
+    const bus = makeBus([{ error }, "done"]);
+    await expect(bus.run({ again: false })).rejects.toBe(error);
+    expect(bus.tries.map(({ timeout }) => timeout)).toEqual([4_500]);
+  });
+
+  it("that must not be done twice is tried again when nobody took it", async () => {
+    const bus = makeBus([{ error: notThere("one") }, "done"]);
+    expect(await bus.run({ again: false })).toBe("done");
+  });
+
+  it.each([
+    ["was refused", problem("not_found", "There is no such task.")],
+    ["met too much to do", problem("overloaded", "Later.")],
+    ["failed at what it called itself", new Errors.ServiceNotFoundError({ action: "mail.send" })],
+    ["failed in a way nobody thought of", new Error("?")],
+  ])("that %s is answered so", async (_, error) => {
+    const bus = makeBus([{ error }, "done"]);
+    await expect(bus.run()).rejects.toBe(error);
+    expect(bus.tries).toHaveLength(1);
+  });
+
+  it.each(["unavailable", "invalid_passport"] as const)(
+    "is tried once more, elsewhere, when a node says %s: that may be its own trouble",
+    async (code) => {
+      const error = Object.assign(problem(code, "?"), { nodeID: "one" });
+      const bus = makeBus([{ error }, "done"]);
+      expect(await bus.run()).toBe("done");
+      expect(bus.tries[1]).toMatchObject({ nodeID: "two" });
+      const everywhere = makeBus([{ error }]);
+      await expect(everywhere.run()).rejects.toBe(error);
+      expect(everywhere.tries).toHaveLength(2);
+      await expect(makeBus([{ error }, "done"]).run({ again: false })).rejects.toBe(error);
+    },
+  );
+
+  it("waits for its own first try, when that is still at it", async () => {
+    const inFlight = { error: problem("idempotency_in_flight", "Still running.") };
+    const bus = makeBus([{ error: timedOut("one"), after: 1_500 }, inFlight, inFlight, "done"]);
+    expect(await bus.run({ meta: { idempotencyKey: "k" } })).toBe("done");
+    const other = makeBus([inFlight, "done"]);
+    await expect(other.run({ meta: { idempotencyKey: "k" } })).rejects.toBe(inFlight.error);
+  });
+
+  it("waits between tries when it is the gateway that is not connected", async () => {
+    const error = new Errors.MoleculerRetryableError("?", 502, "BAD_GATEWAY");
+    const bus = makeBus([
+      { error: timedOut("one"), after: 1_500 },
+      { error, after: 0 },
+    ]);
+    await expect(bus.run()).rejects.toBe(error);
+    expect(bus.tries.length).toBeLessThan(10);
+  });
+
+  it("gives up within the deadline, and sooner when there is no node at all", async () => {
+    const error = new Errors.ServiceNotFoundError({ action: ACTION });
+    const nobody = makeBus([{ error }], []);
+    await expect(nobody.run()).rejects.toBe(error);
+    expect(nobody.passed()).toBeLessThan(2_500);
+    const silent = makeBus([{ error: timedOut("one"), after: 1_500 }]);
+    await expect(silent.run()).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+    expect(silent.passed()).toBeLessThanOrEqual(4_500);
+  });
+});

@@ -1,0 +1,104 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type Context, Errors } from "moleculer";
+import { isProblem } from "../../lib/errors.ts";
+
+/** Milliseconds for all calls of one request: what the client is promised is an answer within five seconds. */
+const DEADLINE = 4_500;
+/** Milliseconds for the first try of what may be done twice. A second one has all the rest. */
+const FIRST_TRY = 1_500;
+/** Milliseconds to wait for a node when there is none: as long as a connection takes to come back. */
+const PATIENCE = 2_000;
+/** Milliseconds between tries, where another node would not be asked at once. */
+const PAUSE = 100;
+
+export interface Call {
+  action: string;
+  params: object;
+  meta: object;
+  /** Doing it twice is as doing it once, with the same answer. */
+  again: boolean;
+}
+
+/** What a request's calls go through. */
+interface Bus {
+  call<T>(action: string, params: object, options: object): Promise<T>;
+  /** Ids of the nodes that have an action. */
+  nodesOf(action: string): string[];
+  /** Milliseconds, from anywhere, on a clock that is never set. */
+  now(): number;
+  wait(ms: number): Promise<unknown>;
+}
+
+export const busOf = (ctx: Context): Bus => ({
+  call: (action, params, options) => ctx.call(action, params, options),
+  nodesOf(action) {
+    const { endpoints = [] } = ctx.broker.registry.getActionEndpoints(action) ?? {};
+    return endpoints.filter(({ isAvailable }) => isAvailable).map(({ id }) => id);
+  },
+  now: () => performance.now(),
+  wait: delay,
+});
+
+/** The call certainly had no effect. */
+const NOT_DONE = ["SERVICE_NOT_FOUND", "SERVICE_NOT_AVAILABLE", "BAD_GATEWAY", "QUEUE_FULL"];
+/** It may have had one. */
+const UNKNOWN = ["REQUEST_TIMEOUT", "REQUEST_REJECTED"];
+/** A node's own trouble, which another may not have: a database connection that was cut, a clock that is wrong. */
+const ONCE_MORE = ["unavailable", "invalid_passport"];
+
+interface Failure {
+  /** `answered`: that is the answer, whatever it is; `once more`: unless another node says otherwise. */
+  kind: "answered" | "not done" | "unknown" | "once more";
+  nodeID?: string;
+}
+
+function readFailure(error: unknown, action: string): Failure {
+  if (!(error instanceof Errors.MoleculerError)) return { kind: "answered" };
+  // Moleculer's errors name the node in their data, those that came from it in a field of their own.
+  const { action: failed = action, nodeID = Object(error).nodeID } = Object(error.data);
+  const node = typeof nodeID === "string" ? { nodeID } : {};
+  // What the action called itself failed.
+  if (failed !== action) return { kind: "answered" };
+  if (ONCE_MORE.includes(error.type)) return { kind: "once more", ...node };
+  if (NOT_DONE.includes(error.type)) return { kind: "not done", ...node };
+  return { kind: UNKNOWN.includes(error.type) ? "unknown" : "answered", ...node };
+}
+
+/**
+ * The calls of one request, within its deadline. One that a node did not take, or did not answer, is given to another:
+ * always when it had no effect, otherwise when it may be done twice. Moleculer's own retries would turn failures into
+ * 404 and know no deadline.
+ */
+export function createCalls({ call, nodesOf, now, wait }: Bus) {
+  const startedAt = now();
+  const passed = (): number => now() - startedAt;
+
+  return async <T>({ action, params, meta, again }: Call): Promise<T> => {
+    const tried = new Set<string>();
+    /** A node that has not been tried, when others have. Without one, Moleculer chooses. */
+    const another = (): string | undefined =>
+      tried.size === 0 ? undefined : nodesOf(action).find((id) => !tried.has(id));
+
+    for (let tries = 1; ; tries++) {
+      const left = Math.max(1, DEADLINE - passed());
+      const timeout = again && tries === 1 ? Math.min(FIRST_TRY, left) : left;
+      const nodeID = another();
+      try {
+        return await call(action, params, { meta, timeout, ...(nodeID === undefined ? {} : { nodeID }) });
+      } catch (error) {
+        const failure = readFailure(error, action);
+        // Another try of this very request is at it.
+        const overtook = isProblem(error, "idempotency_in_flight") && (tries > 1 || "operationId" in meta);
+        const worthwhile =
+          overtook ||
+          (failure.kind === "unknown" && again) ||
+          (failure.kind === "once more" && again && tries === 1) ||
+          (failure.kind === "not done" && passed() < PATIENCE);
+        if (!worthwhile || passed() + PAUSE >= DEADLINE) throw error;
+        if (failure.nodeID !== undefined) tried.add(failure.nodeID);
+        // At once only from one node to the next: whatever else failed would fail again.
+        if (failure.nodeID === undefined || another() === undefined) await wait(PAUSE);
+      }
+    }
+  };
+}

@@ -1,0 +1,51 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { type RunningSystem, startOneProcess } from "./support/system.ts";
+
+/** As many as a process may usually have at once, on either side. */
+const MOST = 10_000;
+/** Files that a process needs for itself. */
+const OTHERS = 500;
+/** Kilobytes of the gateway's memory that an idle connection may take. */
+const EACH = 50;
+/** Connections that are opened at a time. */
+const AT_ONCE = 100;
+
+const openFiles = Number(execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" })) || MOST;
+const count = Math.min(MOST, openFiles - OTHERS);
+
+let system: RunningSystem;
+let url: URL;
+beforeAll(async () => {
+  system = await startOneProcess();
+  url = new URL(system.baseUrl);
+});
+afterAll(() => system.stop());
+
+/** Kilobytes that the process holds. */
+const memory = (): number => {
+  const { child } = system.processes[0] ?? {};
+  return Number(execFileSync("ps", ["-o", "rss=", "-p", String(child?.pid)], { encoding: "utf8" }));
+};
+
+/** A connection that was served once and is kept open. */
+async function openIdle(): Promise<Socket> {
+  const socket = connect(Number(url.port), url.hostname);
+  socket.write("GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
+  await once(socket, "data");
+  return socket.on("error", () => {});
+}
+
+test(`${MOST} idle connections take a bounded memory each, and others are served`, async () => {
+  for (let n = 0; n < AT_ONCE; n++) (await openIdle()).destroy();
+  const before = memory();
+  const idle: Socket[] = [];
+  while (idle.length < count) idle.push(...(await Promise.all(Array.from({ length: AT_ONCE }, openIdle))));
+  const taken = memory() - before;
+  const answer = await fetch(new URL("/.well-known/jwks.json", url));
+  for (const socket of idle) socket.destroy();
+
+  expect(answer.status).toBe(200);
+  expect(taken / idle.length).toBeLessThan(EACH);
+}, 120_000);

@@ -1,0 +1,176 @@
+import { connect } from "amqplib";
+import type { ServiceBroker } from "moleculer";
+import { AmqpTransporter } from "../lib/amqp-transporter.ts";
+import { AMQP_URL, newNamespace, startProjectNode, type TestNode } from "./support/broker.ts";
+import { type Line, openLine } from "./support/line.ts";
+
+/** Longer than any test: an answer comes because something was noticed, never because a time is over. */
+const PATIENT = { requestTimeout: 60_000, heartbeatTimeout: 120 };
+
+/** A service on a node of its own, behind a line that can be cut, and who calls it. */
+const namespace = newNamespace();
+let line: Line;
+let server: TestNode;
+let caller: TestNode;
+/** Finishes the calls of `probe.wait` that are running. */
+let finish: () => void;
+let waiting: Promise<void>;
+let runs = 0;
+
+beforeEach(async () => {
+  runs = 0;
+  waiting = new Promise((resolve) => {
+    finish = resolve;
+  });
+  line = await openLine(AMQP_URL);
+  const probe = {
+    name: "probe",
+    actions: {
+      ping: { access: "open", handler: () => "pong" },
+      wait: {
+        access: "open",
+        handler: async () => {
+          runs++;
+          server.broker.localBus.emit("$test.waiting");
+          await waiting;
+        },
+      },
+    },
+  };
+  const auth = { name: "auth", actions: { jwks: { access: "open", handler: () => ({ keys: [] }) } } };
+  [server, caller] = await Promise.all([
+    startProjectNode([probe, auth], { namespace, url: line.url, ...PATIENT }),
+    startProjectNode([], { namespace, ...PATIENT }),
+  ]);
+  await caller.broker.waitForServices("probe");
+});
+afterEach(async () => {
+  finish();
+  await line.restore();
+  await Promise.all([server.stop(), caller.stop()]);
+  line.cut();
+});
+
+const local = (broker: ServiceBroker, event: string): Promise<unknown> =>
+  new Promise((resolve) => broker.localBus.once(event, resolve));
+const connected = (broker: ServiceBroker) => local(broker, "$transporter.connected");
+const transporterOf = ({ broker }: TestNode): AmqpTransporter => {
+  const tx = broker.transit?.tx;
+  if (!(tx instanceof AmqpTransporter)) throw new Error("no transporter of ours");
+  return tx;
+};
+const queue = () => `MOL-${namespace}.REQ.${server.broker.nodeID}`;
+
+/** Resolves when the node has connected again because it heard no heartbeat, which it now notices in seconds. */
+async function noticedSoon(): Promise<void> {
+  const { options } = server.broker;
+  const { heartbeatTimeout = 0 } = options;
+  options.heartbeatTimeout = 3;
+  await connected(server.broker);
+  options.heartbeatTimeout = heartbeatTimeout;
+}
+
+/** Does something to RabbitMQ on a connection of its own. */
+async function onChannel<T>(
+  work: (channel: Awaited<ReturnType<Awaited<ReturnType<typeof connect>>["createChannel"]>>) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(AMQP_URL);
+  try {
+    const channel = await connection.createChannel();
+    channel.on("error", () => {});
+    return await work(channel);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Resolves when RabbitMQ has removed the node's queue of requests. */
+async function queueGone(): Promise<void> {
+  while (await onChannel((channel) => channel.checkQueue(queue())).catch(() => null)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+describe("a node that died", () => {
+  it("leaves no queue of requests, and is off everybody's list with the first call that comes back", async () => {
+    line.cut();
+    await queueGone();
+    await expect(caller.broker.call("probe.ping")).rejects.toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
+    expect(caller.broker.registry.getActionEndpoints("probe.ping").hasAvailable()).toBe(false);
+  });
+
+  it("also ends the calls that it had taken", async () => {
+    const taken = local(server.broker, "$test.waiting");
+    const unanswered = caller.broker.call("probe.wait").catch((error: { type: string }) => error.type);
+    await taken;
+    line.cut();
+    await queueGone();
+    await caller.broker.call("probe.ping").catch(() => {});
+    expect(await unanswered).toBe("REQUEST_REJECTED");
+  });
+
+  it("is back as soon as it is connected", async () => {
+    line.cut();
+    await queueGone();
+    await caller.broker.call("probe.ping").catch(() => {});
+    const back = connected(server.broker);
+    await line.restore();
+    await back;
+    await caller.broker.waitForServices("probe");
+    expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+});
+
+describe("a node that looks connected", () => {
+  it("hears again after an error of its channel, and is not ready before", async () => {
+    const transporter = transporterOf(server);
+    const again = connected(server.broker);
+    const { channel } = transporter;
+    const lost = new Promise((resolve) => channel.once("close", resolve));
+    transporter.channel.publish("no-such-exchange", "", Buffer.from(""));
+    await lost;
+    expect(transporter.isOpen).toBe(false);
+    await again;
+    expect(transporter.isOpen).toBe(true);
+    expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+
+  it("hears again after its queue was deleted", async () => {
+    const again = connected(server.broker);
+    await onChannel((channel) => channel.deleteQueue(queue()));
+    await again;
+    expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+
+  it("hears again after an exchange was deleted, which tells nobody", async () => {
+    const again = noticedSoon();
+    await onChannel((channel) => channel.deleteExchange(`MOL-${namespace}.HEARTBEAT`));
+    // Whose heartbeat comes first gets an error and makes the exchange anew; the other one gets nothing.
+    await again;
+    expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+
+  it("hears again after its connection went silent", async () => {
+    const again = noticedSoon();
+    line.silence();
+    await again;
+    await caller.broker.waitForServices("probe");
+    expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+
+  it("keeps its new connection when it finishes what the old one brought", async () => {
+    const taken = local(server.broker, "$test.waiting");
+    caller.broker.call("probe.wait").catch(() => {});
+    await taken;
+    const again = connected(server.broker);
+    line.cut();
+    await line.restore();
+    await again;
+    const { channel } = transporterOf(server);
+    finish();
+    await caller.broker.waitForServices("probe");
+    expect(await caller.broker.call("probe.ping")).toBe("pong");
+    expect(transporterOf(server).channel).toBe(channel);
+    expect(runs).toBe(1);
+  });
+});
