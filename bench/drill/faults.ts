@@ -77,7 +77,13 @@ export const faults: Fault[] = [
       const queues = linesOf(await mesh.rabbitmq.control("list_queues", "name"));
       const some = queues.filter((name) => name.startsWith(`MOL-${mesh.namespace}.REQ.`)).slice(0, 2);
       for (const name of some) {
-        await onChannel(mesh, (channel) => channel.deleteQueue(name));
+        // Exclusive to its node: nobody else may delete it, but whoever runs the broker.
+        const queue = `rabbit_misc:r(<<"/">>, queue, <<"${name}">>)`;
+        const found = `{ok, Queue} = rabbit_amqqueue:lookup(${queue})`;
+        await mesh.rabbitmq.control(
+          "eval",
+          `${found}, rabbit_amqqueue:delete(Queue, false, false, <<"drill">>).`,
+        );
         await delay(2_000);
       }
     },
