@@ -78,7 +78,12 @@ async function startSystem(
   } else {
     processes.push(await start("all", ["scripts/start.ts"], env));
   }
-  await Promise.all(processes.map(({ child, opsUrl }) => ready(child, `${opsUrl}/health/ready`)));
+  try {
+    await Promise.all(processes.map(({ child, opsUrl }) => ready(child, `${opsUrl}/health/ready`)));
+  } catch (error) {
+    await Promise.all(processes.map(({ child }) => stopProcess(child)));
+    throw error;
+  }
   return {
     mode,
     baseUrl: `http://127.0.0.1:${port}`,
@@ -133,14 +138,22 @@ async function run(args: string[], env: Record<string, string>): Promise<void> {
   if (code !== 0) throw new Error(`${args.join(" ")} ended with ${code}.`);
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
+/** Ports of a Jest worker: below those that the system gives to connections, which may take one before it is used. */
+const PORTS = 2_000;
+const firstPort = 10_000 + (Number(process.env.JEST_WORKER_ID ?? 0) % 10) * PORTS;
+let nextPort = Math.floor(Math.random() * PORTS);
+
+/** A port that nobody listens on, and that no other test is given. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    nextPort = (nextPort + 1) % PORTS;
+    const port = firstPort + nextPort;
+    if (await isFree(port)) return port;
+  }
 }
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer().once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
