@@ -102,12 +102,12 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
       userId: string,
       { after, limit }: { after: { deletedAt: string; id: string } | null; limit: number },
     ): Promise<TaskRow[]> {
+      // Without a condition that everything meets: PostgreSQL would take it for one to look up.
+      const earlier = after ? "AND (deleted_at, id) < ($3::timestamptz, $4::uuid)" : "";
       return run(
-        `SELECT ${columns} FROM tasks.tasks
-          WHERE user_id = $1 AND deleted_at IS NOT NULL
-            AND (deleted_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, id))
-          ORDER BY deleted_at DESC, id DESC LIMIT $4`,
-        [userId, after?.deletedAt ?? null, after?.id ?? null, limit],
+        `SELECT ${columns} FROM tasks.tasks WHERE user_id = $1 AND deleted_at IS NOT NULL ${earlier}
+          ORDER BY deleted_at DESC, id DESC LIMIT $2`,
+        [userId, limit, ...(after ? [after.deletedAt, after.id] : [])],
       );
     },
 
