@@ -41,9 +41,8 @@ beforeAll(async () => {
     `INSERT INTO tasks.answers SELECT user_id, 'key ' || seq, '\\x00', '{}', now() FROM tasks.task_changes`,
   );
   await query(db.url, "ANALYZE");
-  [{ id }] = (await tasks.snapshot(ada, { after: null, upTo: null, limit: 1 })).changes.map(({ taskId }) => ({
-    id: taskId,
-  })) as [{ id: string }];
+  const { changes } = await tasks.snapshot(ada, { after: null, upTo: null, limit: 1 });
+  id = changes[0]?.taskId ?? "";
 });
 afterAll(() => db.drop());
 
