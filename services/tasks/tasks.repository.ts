@@ -12,6 +12,7 @@ import { createChangeQueries } from "./changes.repository.ts";
 import type { TaskFilter } from "./filters.logic.ts";
 import { defineTask, type TaskContent, type TaskRow } from "./models/task.model.ts";
 import { countSql, type ListQuery, listSql, type SortOrder, TASK_JSON } from "./tasks.sql.ts";
+import { createTrashQueries } from "./trash.repository.ts";
 
 export type { ListQuery, SortOrder, TaskContent, TaskRow };
 
@@ -64,6 +65,7 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
   return {
     ...createAnswerQueries(run),
     ...createChangeQueries(run),
+    ...createTrashQueries(run, columns),
 
     /**
      * @param operation the request, when it may come again
@@ -95,20 +97,6 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
     list(userId: string, query: ListQuery): Promise<ListedRow[]> {
       const { sql, bind } = listSql(TASK_JSON, userId, query);
       return run(sql, bind, { prepared: isPlain(query) });
-    },
-
-    /** The last deleted first; `after` is the last of the page before. */
-    listTrash(
-      userId: string,
-      { after, limit }: { after: { deletedAt: string; id: string } | null; limit: number },
-    ): Promise<TaskRow[]> {
-      // Without a condition that everything meets: PostgreSQL would take it for one to look up.
-      const earlier = after ? "AND (deleted_at, id) < ($3::timestamptz, $4::uuid)" : "";
-      return run(
-        `SELECT ${columns} FROM tasks.tasks WHERE user_id = $1 AND deleted_at IS NOT NULL ${earlier}
-          ORDER BY deleted_at DESC, id DESC LIMIT $2`,
-        [userId, limit, ...(after ? [after.deletedAt, after.id] : [])],
-      );
     },
 
     async count(userId: string, filter: TaskFilter): Promise<number> {
@@ -186,34 +174,6 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
       return found;
     },
 
-    /**
-     * Erases what is in the trash, of one person or what has been there since before that moment, at most so many
-     * tasks at a time.
-     *
-     * @returns what was erased, at the version that says so
-     */
-    eraseTrash({
-      userId = null,
-      before = null,
-      limit,
-    }: {
-      userId?: string | null;
-      before?: Date | null;
-      limit: number;
-    }): Promise<Pick<TaskRow, "userId" | "id" | "version">[]> {
-      return run(
-        `WITH old AS (
-           SELECT user_id, id FROM tasks.tasks
-            WHERE deleted_at IS NOT NULL
-              AND ($1::uuid IS NULL OR user_id = $1) AND ($2::timestamptz IS NULL OR deleted_at < $2)
-            ORDER BY user_id, id LIMIT $3 FOR UPDATE
-         )
-         DELETE FROM tasks.tasks t USING old WHERE t.user_id = old.user_id AND t.id = old.id
-         RETURNING t.user_id AS "userId", t.id, t.version + 1 AS version`,
-        [userId, before, limit],
-      );
-    },
-
     /** The dates of all-day tasks whose `dueAt` belongs to another time zone. */
     async datesOutside(userId: string, timeZone: string): Promise<string[]> {
       const found = await run<{ dueOn: string }>(
@@ -236,27 +196,6 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
           WHERE t.user_id = $1 AND t.id = outside.id AND t.due_on = day.due_on`,
         [userId, timeZone, days.map((day) => day.dueOn), days.map((day) => day.dueAt.toISOString())],
       );
-    },
-
-    /**
-     * Removes everything of a person, at most so many tasks and changes at a time.
-     *
-     * @returns whether there may be more
-     */
-    async removeSome(userId: string, limit: number): Promise<boolean> {
-      // The outer user_id: in another partition, the same ctid is somebody else's row.
-      const some = (table: string) => `DELETE FROM tasks.${table} WHERE user_id = $1 AND ctid = ANY(ARRAY(
-        SELECT ctid FROM tasks.${table} WHERE user_id = $1 LIMIT $2)) RETURNING 1`;
-      for (const table of ["tasks", "task_changes"]) {
-        const removed = await run(some(table), [userId, limit]);
-        if (removed.length > 0) return true;
-      }
-      await run(
-        `WITH answers AS (DELETE FROM tasks.answers WHERE user_id = $1)
-         DELETE FROM tasks.change_heads WHERE user_id = $1`,
-        [userId],
-      );
-      return false;
     },
   };
 }
