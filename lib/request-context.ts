@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 
 /** A place in a trace: what W3C Trace Context has in `traceparent` and `tracestate`. */
 export interface TraceContext {
@@ -55,6 +55,7 @@ export const writeTrace = ({ traceId, spanId, sampled, state }: TraceContext) =>
 
 /** For a request that came without one: an id to find its log lines by. Nobody records it as a span. */
 export function newTrace(): TraceContext {
-  const hex = randomBytes(24).toString("hex");
-  return { traceId: hex.slice(0, 32), spanId: hex.slice(32), sampled: false };
+  // Node makes UUIDs from randomness that it has drawn beforehand; drawing it costs ten times as much.
+  const hex = (randomUUID() + randomUUID()).replaceAll("-", "");
+  return { traceId: hex.slice(0, 32), spanId: hex.slice(48), sampled: false };
 }

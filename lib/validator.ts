@@ -52,16 +52,24 @@ function suggestion(schema: Joi.ObjectSchema, path: (string | number)[]): string
   return best && best.edits <= Math.max(2, written.length / 3) ? best.name : undefined;
 }
 
+const preparedSchemas = new WeakMap<object, Joi.ObjectSchema>();
+
+/** The schema with our options: given at each validation, Joi would parse the messages each time. */
+function prepared(schema: Joi.ObjectSchema): Joi.ObjectSchema {
+  const known = preparedSchemas.get(schema);
+  if (known) return known;
+  const options = { abortEarly: false, errors: { wrap: { label: '"' } }, messages: MESSAGES } as const;
+  const made = schema.prefs(options);
+  preparedSchemas.set(schema, made);
+  return made;
+}
+
 /**
  * Checks a value against a schema: its canonical form, or an error that names every violation.
  * Messages never repeat what was sent: it may be a password.
  */
 export function validate<T>(schema: Joi.ObjectSchema<T>, input: unknown): T {
-  const { value, error } = schema.validate(input, {
-    abortEarly: false,
-    errors: { wrap: { label: '"' } },
-    messages: MESSAGES,
-  });
+  const { value, error } = prepared(schema).validate(input);
   if (error)
     throw validationFailed(
       distinct(error.details)

@@ -41,7 +41,7 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
     if (caller) await limits.countUser(caller.user.id, response);
     else await limits.countAddress(request, response, route);
     const conditions = route.conditional ? readConditions(request) : {};
-    const delivery: Delivery = route.repeatable ? readDelivery(request) : newOperation();
+    const delivery = deliveryOf(route, request);
     const params = await readParams(route, request, response, pathParams(request));
     const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
@@ -98,7 +98,13 @@ function bearerToken(request: IncomingMessage): string {
   return token;
 }
 
-type Delivery = { idempotencyKey: string } | { operationId: string };
+type Delivery = { idempotencyKey: string } | { operationId: string } | Record<string, never>;
+
+/** @throws invalid_request */
+function deliveryOf(route: Route, request: IncomingMessage): Delivery {
+  if (route.method === "GET") return {};
+  return route.repeatable ? readDelivery(request) : newOperation();
+}
 
 const newOperation = (): Delivery => ({ operationId: uuidv7() });
 

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
 
 /** The sort keys of the last task of a page, and its id. */
 export type Position = (string | number | null)[];
@@ -10,8 +10,10 @@ const MAC_BYTES = 16;
  * filter or sort, or one made up, is no cursor.
  */
 export function createCursors(key: Buffer) {
+  // An HMAC with a Buffer makes such a key each time, for five times what the HMAC costs.
+  const secret = createSecretKey(key);
   const mac = (position: string, list: string): Buffer =>
-    createHmac("sha256", key).update(`${list}\n${position}`).digest().subarray(0, MAC_BYTES);
+    createHmac("sha256", secret).update(`${list}\n${position}`).digest().subarray(0, MAC_BYTES);
 
   return {
     /** `list` names person, filter and sort. */
