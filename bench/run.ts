@@ -99,18 +99,21 @@ async function compare(name: string, request: Request): Promise<Record<string, u
   const load = { request, clients: CLIENTS, seconds: SECONDS };
   await putLoad({ origin: mesh.baseUrl, ...load, seconds: 2 });
   await putLoad({ origin: bare.origin, ...load, seconds: 1 });
-  const turns: { ours: Measured; theirs: Measured; cpu: Record<string, number>; bareCpu: number }[] = [];
+  const turns: { ours: Measured; theirs: Measured; cpu: Record<string, number>; messages: number; bareCpu: number }[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) {
     backends = await findBackends();
     const ours = countCpu(processes);
+    const sentBefore = await countBusMessages();
     const measured = await putLoad({ origin: mesh.baseUrl, ...load });
     const cpu = perRequest(ours(), measured);
+    const messages = ((await countBusMessages()) - sentBefore) / measured.requests;
     const theirs = countCpu(processes);
     const bareMeasured = await putLoad({ origin: bare.origin, ...load });
     turns.push({
       ours: measured,
       theirs: bareMeasured,
       cpu,
+      messages,
       bareCpu: perRequest(theirs(), bareMeasured).bare ?? 0,
     });
   }
@@ -126,7 +129,9 @@ async function compare(name: string, request: Request): Promise<Record<string, u
     bareRate: round(median(turns.map(({ theirs }) => theirs.rate))),
     p50Ms: round(quantile(latencies, 0.5), 2),
     p99Ms: round(quantile(latencies, 0.99), 2),
-    cpuMicrosPerRequest: nodes,
+    busMessagesPerRequest: round(median(turns.map(({ messages }) => messages)), 2),
+    cpuMicrosPerRequest: names.reduce((sum, each) => sum + (cpu[each] ?? 0), 0),
+    cpuMicrosOfNodes: nodes,
     cpuMicros: { ...cpu, bare: round(median(turns.map(({ bareCpu }) => bareCpu))) },
   };
 }
@@ -273,6 +278,15 @@ async function startBare() {
   });
   await once(child, "message");
   return { child, origin: `http://127.0.0.1:${port}` };
+}
+
+/** Sent to RabbitMQ by all processes since they started. */
+async function countBusMessages(): Promise<number> {
+  const pages = await Promise.all(
+    mesh.processes.map(async ({ opsUrl }) => (await fetch(`${opsUrl}/metrics`)).text()),
+  );
+  const counts = pages.map((page) => /^taskmesh_bus_messages_total\{direction="sent"\} (\d+)$/m.exec(page));
+  return counts.reduce((sum, found) => sum + Number(found?.[1]), 0);
 }
 
 async function findBackends(): Promise<number[]> {

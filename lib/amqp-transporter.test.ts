@@ -1,29 +1,4 @@
-import { Writable } from "node:stream";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { AmqpTransporter, writeOncePerTurn } from "./amqp-transporter.ts";
-
-test("what is written in one turn of the event loop is sent at once and in order, and each turn by itself", async () => {
-  const sent: string[] = [];
-  const socket = new Writable({
-    write(chunk, _encoding, done) {
-      sent.push(String(chunk));
-      done();
-    },
-    writev(chunks, done) {
-      sent.push(chunks.map(({ chunk }) => String(chunk)).join(""));
-      done();
-    },
-  });
-  writeOncePerTurn(socket);
-  for (const part of ["a", "b", "c"]) socket.write(part);
-  await Promise.resolve().then(() => socket.write("d"));
-  expect(sent).toEqual([]);
-  await nextTurn();
-  expect(sent).toEqual(["abcd"]);
-  socket.write("e");
-  await nextTurn();
-  expect(sent).toEqual(["abcd", "e"]);
-});
+import { AmqpTransporter } from "./amqp-transporter.ts";
 
 describe("the addresses of brokers", () => {
   it("are tried in their order, each with a heartbeat of five seconds unless it has another", () => {

@@ -1,6 +1,9 @@
-import { Duplex, type Writable } from "node:stream";
+import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { Errors, Transporters } from "moleculer";
+import { busMessages } from "./metrics.ts";
+import { oncePerTurn, writeOncePerTurn } from "./once-per-turn.ts";
+import { batchesOf, joinPackets, splitPackets } from "./packet-batch.ts";
 
 type Base = InstanceType<typeof Transporters.AMQP>;
 type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
@@ -27,6 +30,9 @@ const withHeartbeat = (urls: string): string[] =>
       return url.href;
     });
 
+/** `type` of a message that has several packets, and what a node that takes such says in its metadata. */
+const BATCH = "taskmesh.batch";
+
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
 const publishers = new WeakMap<object, unknown>();
 
@@ -42,6 +48,8 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
  * - A request to a node that is gone comes back (`mandatory`), and the node is taken off the list at that moment: its
  *   queue of requests goes away with its connection.
  * - A message is acknowledged on the channel that brought it, and never put back: what fails once fails always.
+ *
+ * What a node sends another in one turn of the event loop goes as one message (docs/decisions/0026-batches.md).
  *
  * It also says with each message which of RabbitMQ's users sends it, and keeps what others say. RabbitMQ lets nobody
  * give another user's name ("validated user id").
@@ -62,6 +70,11 @@ export class AmqpTransporter extends Transporters.AMQP {
   /** When a heartbeat came in, of any node: by `performance.now()`. */
   private heardAt = 0;
   private listening: NodeJS.Timeout | undefined;
+
+  override init(...args: Parameters<Base["init"]>): void {
+    super.init(...args);
+    Object.assign(this.broker.metadata, { [BATCH]: true });
+  }
 
   /** Whether this node hears and is heard. Moleculer's own flags stay true when only the channel is lost. */
   get isOpen(): boolean {
@@ -128,13 +141,15 @@ export class AmqpTransporter extends Transporters.AMQP {
     return super.onConnected(wasReconnect);
   }
 
-  /** Nobody was there for a request: the queue of that node is gone. */
-  private missed({ properties, fields }: Returned): void {
+  /** Nobody was there for requests: the queue of that node is gone. */
+  private missed(message: Returned): void {
     const { registry, transit } = this.broker;
-    const nodeID = fields.routingKey.slice(this.getTopicName("REQ").length + 1);
-    const request = transit?.pendingRequests.get(properties.messageId);
-    if (request) {
-      transit?.removePendingRequest(properties.messageId);
+    const nodeID = message.fields.routingKey.slice(this.getTopicName("REQ").length + 1);
+    for (const packet of packetsIn(message)) {
+      const { id } = super.deserialize("REQ", packet).payload;
+      const request = transit?.pendingRequests.get(id);
+      if (!request) continue;
+      transit?.removePendingRequest(id);
       request.reject(new Errors.ServiceNotAvailableError({ action: nameOf(request.action), nodeID }));
     }
     // Whatever else it was asked is rejected by this; when it is back, it says so itself.
@@ -150,15 +165,24 @@ export class AmqpTransporter extends Transporters.AMQP {
         return;
       }
       if (cmd === "HEARTBEAT") this.heardAt = performance.now();
-      publishers.set(message.content, message.properties.userId);
+      busMessages.inc({ direction: "received" });
       try {
-        await this.receive(cmd, message.content);
+        await Promise.all(packetsIn(message).map((packet) => this.take(cmd, packet, message)));
       } catch (error) {
         this.logger.error("A message could not be handled.", error);
       }
       // Another channel does not know this message, and would be closed for it.
       if (needAck && channel === this.channel) channel?.ack(message);
     };
+  }
+
+  private async take(cmd: string, packet: Buffer, { properties }: Message): Promise<void> {
+    publishers.set(packet, properties.userId);
+    try {
+      await this.receive(cmd, packet);
+    } catch (error) {
+      this.logger.error("A packet could not be handled.", error);
+    }
   }
 
   override deserialize(type: string, content: Buffer): ReturnType<Base["deserialize"]> {
@@ -177,52 +201,94 @@ export class AmqpTransporter extends Transporters.AMQP {
   }
 
   override async send(topic: string, data: Buffer, { balanced, packet }: Sent): Promise<void> {
-    const { channel, opts } = this;
-    const isRequest = packet.type === "REQ";
+    const { type, target } = packet;
+    const isRequest = type === "REQ";
     try {
-      if (!channel) throw new Error("There is no channel.");
-      if (balanced || packet.target != null) {
-        const watched = isRequest ? { mandatory: true, messageId: packet.payload.id } : {};
-        channel.sendToQueue(topic, data, { ...opts.messageOptions, ...watched });
-      } else channel.publish(topic, "", data, opts.messageOptions);
+      if (target != null && this.takesBatches(target)) await this.sendTogether(topic, data, isRequest);
+      else if (target != null || balanced) this.queue(topic, data, isRequest);
+      else {
+        this.open.publish(topic, "", data, this.opts.messageOptions);
+        busMessages.inc({ direction: "sent" });
+      }
     } catch {
       // The channel is closed or about to be. Who waits for an answer is told so; other packets are but hints.
       if (isRequest) throw new Errors.BrokerDisconnectedError("The broker is disconnected.");
     }
   }
+
+  /** Resolves at the end of this turn of the event loop, when it has gone to the queue with others. */
+  private sendTogether(topic: string, data: Buffer, mandatory: boolean): Promise<void> {
+    return new Promise((sent, failed) => this.collect({ topic, data, mandatory, sent, failed }));
+  }
+
+  private readonly collect = oncePerTurn<Waiting>((collected) => {
+    for (const [topic, waiting] of Map.groupBy(collected, (each) => each.topic)) {
+      for (const batch of batchesOf(waiting)) this.sendBatch(topic, batch);
+    }
+  });
+
+  private sendBatch(topic: string, batch: Waiting[]): void {
+    try {
+      const [only, ...others] = batch;
+      if (only && others.length === 0) this.queue(topic, only.data, only.mandatory);
+      else {
+        const data = joinPackets(batch.map((each) => each.data));
+        this.queue(
+          topic,
+          data,
+          batch.some(({ mandatory }) => mandatory),
+          BATCH,
+        );
+      }
+      for (const { sent } of batch) sent();
+    } catch (error) {
+      for (const { failed } of batch) failed(error);
+    }
+  }
+
+  /** @throws when there is no channel, or none that is open */
+  private queue(topic: string, data: Buffer, mandatory: boolean, type?: string): void {
+    const options = { ...this.opts.messageOptions, mandatory, ...(type === undefined ? {} : { type }) };
+    this.open.sendToQueue(topic, data, options);
+    busMessages.inc({ direction: "sent" });
+  }
+
+  private get open(): Base["channel"] {
+    if (!this.channel) throw new Error("There is no channel.");
+    return this.channel;
+  }
+
+  /** Whether a node says so of itself: Moleculer's own transporter knows nothing of batches. */
+  private takesBatches(nodeID: string): boolean {
+    return this.broker.registry.nodes.get(nodeID)?.metadata?.[BATCH] === true;
+  }
+}
+
+/** A packet that waits for the end of the turn. */
+interface Waiting {
+  topic: string;
+  data: Buffer;
+  mandatory: boolean;
+  sent: () => void;
+  failed: (error: unknown) => void;
 }
 
 /** (Moleculer's typings say it is a text.) */
 const nameOf = (action: unknown): string => String(Object(action).name);
 
+/** What is read of a message. */
+interface Message {
+  content: Buffer;
+  properties: { type?: string; userId?: string };
+}
+
 /** What RabbitMQ returns. */
-interface Returned {
-  properties: { messageId: string };
+interface Returned extends Message {
   fields: { routingKey: string };
 }
 
-type Sent = Record<string, unknown> & {
-  packet: { type: string; target?: string | null; payload: { id?: string } };
-};
+/** @throws RangeError when it is no batch but says so */
+const packetsIn = ({ content, properties }: Message): Buffer[] =>
+  properties.type === BATCH ? splitPackets(content) : [content];
 
-/**
- * Sends what is written in one turn of the event loop by one system call. Every message and acknowledgement is a write of
- * its own otherwise, and those were the largest part of what a busy node does.
- */
-export function writeOncePerTurn(socket: Writable): void {
-  const write = socket.write;
-  let collecting = false;
-  const send = (): void => {
-    collecting = false;
-    socket.uncork();
-  };
-  const collect = (...args: unknown[]): unknown => {
-    if (!collecting) {
-      collecting = true;
-      socket.cork();
-      setImmediate(send);
-    }
-    return Reflect.apply(write, socket, args);
-  };
-  Object.assign(socket, { write: collect });
-}
+type Sent = Record<string, unknown> & { packet: { type: string; target?: string | null } };

@@ -21,6 +21,13 @@ export const busCalls = new Histogram({
   registers,
 });
 
+export const busMessages = new Counter({
+  name: "taskmesh_bus_messages_total",
+  help: "Messages to and from RabbitMQ, by direction (sent, received); one may carry several calls or answers",
+  labelNames: ["direction"] as const,
+  registers,
+});
+
 export const databaseQueries = new Histogram({
   name: "taskmesh_database_query_duration_seconds",
   help: "SQL statements, with the wait for a connection",

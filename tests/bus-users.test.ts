@@ -6,6 +6,7 @@ import { AmqpTransporter } from "../lib/amqp-transporter.ts";
 import { guardBus } from "../lib/bus-guard.ts";
 import { busDefinitions, busUser, hashBusPassword, nodePrefix } from "../lib/bus-users.ts";
 import { passportGuard } from "../lib/guard.ts";
+import { joinPackets } from "../lib/packet-batch.ts";
 import { ownRabbitMq } from "../scripts/services/rabbitmq.ts";
 import { makeScratchFolder } from "../scripts/services/scratch-folder.ts";
 import { openFirst, type TestServer } from "../scripts/services/source.ts";
@@ -267,11 +268,13 @@ describe("line 29: a node with the rights of tasks", () => {
     await node.broker.waitForServices("auth");
     const connection = await connect(urlOf("tasks"));
     const channel = await connection.createConfirmChannel();
+    const queue = `MOL-${namespace}.REQ.${nodeID}`;
+    const contentOf = (packet: object): Buffer =>
+      Buffer.from(JSON.stringify({ ver: "5", id: randomUUID(), meta: {}, ...packet }));
+    const by = (userId: string | undefined) => (userId === undefined ? {} : { userId });
     const post = (cmd: string, packet: object, userId: string | undefined) => {
-      const content = Buffer.from(JSON.stringify({ ver: "5", id: randomUUID(), meta: {}, ...packet }));
-      const properties = userId === undefined ? {} : { userId };
-      if (cmd === "REQ") channel.sendToQueue(`MOL-${namespace}.REQ.${nodeID}`, content, properties);
-      else channel.publish(`MOL-${namespace}.${cmd}`, "", content, properties);
+      if (cmd === "REQ") channel.sendToQueue(queue, contentOf(packet), by(userId));
+      else channel.publish(`MOL-${namespace}.${cmd}`, "", contentOf(packet), by(userId));
     };
     const authId = await authNode();
     for (const userId of [busUser(namespace, "tasks"), undefined]) {
@@ -283,8 +286,10 @@ describe("line 29: a node with the rights of tasks", () => {
     await channel.waitForConfirms();
     for (const userId of [busUser(namespace, "tasks"), undefined]) {
       for (const sender of [nodeID, "probe@other", "auth@other", "tasks", ""]) {
-        post("REQ", { action: "probe.private", sender }, userId);
-        post("REQ", { action: "probe.open", sender }, userId);
+        const requests = ["probe.private", "probe.open"].map((action) => ({ action, sender }));
+        for (const request of requests) post("REQ", request, userId);
+        const batch = joinPackets(requests.map((request) => contentOf(request)));
+        channel.sendToQueue(queue, batch, { ...by(userId), type: "taskmesh.batch" });
       }
     }
     post("REQ", { action: "probe.open", sender: "tasks@hand" }, busUser(namespace, "tasks"));

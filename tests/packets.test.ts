@@ -1,5 +1,12 @@
 import { type Context, Errors, type ServiceSchema } from "moleculer";
-import { AMQP_URL, newNamespace, openBus, startProjectNode, type TestNode } from "./support/broker.ts";
+import {
+  AMQP_URL,
+  newNamespace,
+  openBus,
+  openHandler,
+  startProjectNode,
+  type TestNode,
+} from "./support/broker.ts";
 import { type Line, openLine } from "./support/line.ts";
 
 /**
@@ -7,9 +14,6 @@ import { type Line, openLine } from "./support/line.ts";
  * lets them.
  */
 const PATIENT = { requestTimeout: 25_000, heartbeatTimeout: 60 };
-
-/** An action that anyone may call, as with `openAction`, but without a contract of ours. */
-const openHandler = <P>(handler: (ctx: Context<P>) => unknown) => ({ access: "open", handler });
 
 describe("a node of ours", () => {
   const namespace = newNamespace();

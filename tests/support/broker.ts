@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { connect } from "amqplib";
-import { type BrokerOptions, ServiceBroker, type ServiceSchema, Transporters } from "moleculer";
+import { type BrokerOptions, type Context, ServiceBroker, type ServiceSchema, Transporters } from "moleculer";
 import { AmqpTransporter } from "../../lib/amqp-transporter.ts";
 import config from "../../moleculer.config.ts";
 import type { System } from "./system.ts";
@@ -88,6 +88,9 @@ async function startNode(options: BrokerOptions, services: ServiceSchema[]): Pro
     },
   };
 }
+
+/** An action that anyone may call, as with `openAction`, but without a contract of ours. */
+export const openHandler = <P>(handler: (ctx: Context<P>) => unknown) => ({ access: "open", handler });
 
 /** Ids of the nodes that run a service, as soon as this node knows so many. */
 export const nodesOf = (broker: ServiceBroker, service: string, count: number): Promise<string[]> =>

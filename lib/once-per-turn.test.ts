@@ -1,0 +1,38 @@
+import { Writable } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { oncePerTurn, writeOncePerTurn } from "./once-per-turn.ts";
+
+test("what is collected in one turn of the event loop is handed over at once and in order, and each turn by itself", async () => {
+  const handedOver: string[][] = [];
+  const collect = oncePerTurn<string>((all) => handedOver.push(all));
+  for (const item of ["a", "b"]) collect(item);
+  await Promise.resolve().then(() => collect("c"));
+  expect(handedOver).toEqual([]);
+  await nextTurn();
+  collect("d");
+  await nextTurn();
+  expect(handedOver).toEqual([["a", "b", "c"], ["d"]]);
+});
+
+test("what is written in one turn of the event loop is sent at once and in order, and each turn by itself", async () => {
+  const sent: string[] = [];
+  const socket = new Writable({
+    write(chunk, _encoding, done) {
+      sent.push(String(chunk));
+      done();
+    },
+    writev(chunks, done) {
+      sent.push(chunks.map(({ chunk }) => String(chunk)).join(""));
+      done();
+    },
+  });
+  writeOncePerTurn(socket);
+  for (const part of ["a", "b", "c"]) socket.write(part);
+  await Promise.resolve().then(() => socket.write("d"));
+  expect(sent).toEqual([]);
+  await nextTurn();
+  expect(sent).toEqual(["abcd"]);
+  socket.write("e");
+  await nextTurn();
+  expect(sent).toEqual(["abcd", "e"]);
+});

@@ -1,0 +1,31 @@
+import type { Writable } from "node:stream";
+
+/** Hands over what was collected in one turn of the event loop at its end, all at once and in order. */
+export function oncePerTurn<T>(handOver: (collected: T[]) => void): (item: T) => void {
+  let collected: T[] = [];
+  return (item) => {
+    if (collected.push(item) > 1) return;
+    setImmediate(() => {
+      const all = collected;
+      collected = [];
+      handOver(all);
+    });
+  };
+}
+
+/**
+ * Sends what is written in one turn of the event loop by one system call. Every message and acknowledgement is a write of
+ * its own otherwise, and those were the largest part of what a busy node does.
+ */
+export function writeOncePerTurn(socket: Writable): void {
+  const write = socket.write;
+  const send = oncePerTurn<void>((writes) => {
+    for (const _ of writes) socket.uncork();
+  });
+  const corked = (...args: unknown[]): unknown => {
+    socket.cork();
+    send();
+    return Reflect.apply(write, socket, args);
+  };
+  Object.assign(socket, { write: corked });
+}

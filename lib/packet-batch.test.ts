@@ -1,0 +1,46 @@
+import fc from "fast-check";
+import { batchesOf, joinPackets, splitPackets } from "./packet-batch.ts";
+
+const packet = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
+const packets = fc.array(packet, { maxLength: 50 });
+
+test("packets come out of a message as they went in", () => {
+  fc.assert(
+    fc.property(packets, (sent) => {
+      expect(splitPackets(joinPackets(sent))).toEqual(sent);
+    }),
+  );
+});
+
+test("a message that was cut short anywhere but between packets is refused", () => {
+  fc.assert(
+    fc.property(fc.array(packet, { minLength: 1, maxLength: 5 }), fc.nat(), (sent, at) => {
+      const whole = joinPackets(sent);
+      const cut = whole.subarray(0, at % whole.length);
+      const ends = sent.map((_, count) => joinPackets(sent.slice(0, count)).length);
+      if (ends.includes(cut.length))
+        expect(splitPackets(cut)).toEqual(sent.slice(0, ends.indexOf(cut.length)));
+      else expect(() => splitPackets(cut)).toThrow(expect.objectContaining({ name: "RangeError" }));
+    }),
+  );
+});
+
+test("batches keep the order, lose nothing, and are no larger than a message may be unless they are one packet", () => {
+  const sizes = fc.array(fc.oneof(fc.nat(2_000), fc.nat(400 * 1024)), { maxLength: 60 });
+  fc.assert(
+    fc.property(sizes, (lengths) => {
+      const waiting = lengths.map((length, n) => ({ n, data: Buffer.alloc(length) }));
+      const batches = batchesOf(waiting);
+      expect(batches.flat()).toEqual(waiting);
+      for (const batch of batches) {
+        const bytes = batch.reduce((sum, { data }) => sum + data.length, 0);
+        expect(batch.length === 1 || (batch.length <= 16 && bytes <= 256 * 1024)).toBe(true);
+      }
+    }),
+  );
+});
+
+test("small packets of one turn are one message", () => {
+  const waiting = Array.from({ length: 16 }, () => ({ data: Buffer.alloc(1_000) }));
+  expect(batchesOf(waiting)).toHaveLength(1);
+});
