@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrokerOptions, ServiceBroker, Transporters } from "moleculer";
 import config from "../moleculer.config.ts";
-import { startCluster } from "../tests/support/rabbitmq-cluster.ts";
+import { openCluster } from "../tests/support/rabbitmq-cluster.ts";
 
 const ROUNDS = 5;
 const CALLS = 200;
@@ -48,7 +48,7 @@ async function serve(): Promise<void> {
 }
 
 async function measure(): Promise<void> {
-  const cluster = await startCluster(mkdtempSync(join(tmpdir(), "bus-queues-")), 3);
+  const cluster = await openCluster(mkdtempSync(join(tmpdir(), "bus-queues-")), 3);
   // Caller and callee on two of the three, as in production for the most part.
   const [ofCaller = "", ofEcho = ""] = cluster.members.map((member) => member.url);
   const callers: [string, ServiceBroker][] = [];

@@ -99,7 +99,13 @@ async function compare(name: string, request: Request): Promise<Record<string, u
   const load = { request, clients: CLIENTS, seconds: SECONDS };
   await putLoad({ origin: mesh.baseUrl, ...load, seconds: 2 });
   await putLoad({ origin: bare.origin, ...load, seconds: 1 });
-  const turns: { ours: Measured; theirs: Measured; cpu: Record<string, number>; messages: number; bareCpu: number }[] = [];
+  const turns: {
+    ours: Measured;
+    theirs: Measured;
+    cpu: Record<string, number>;
+    messages: number;
+    bareCpu: number;
+  }[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) {
     backends = await findBackends();
     const ours = countCpu(processes);

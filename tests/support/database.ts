@@ -4,10 +4,14 @@ import { Client } from "pg";
 /**
  * A database of its own for one test file or system, on the server that `npm test` found or started.
  * `npm test` drops them all, by the run's name; so does `drop`.
+ *
+ * @param template one that nobody is connected to, of which it is a copy
  */
-export async function createDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+export async function createDatabase(
+  template = "template1",
+): Promise<{ url: string; drop(): Promise<void> }> {
   const { admin, name, url } = testDatabase(randomBytes(4).toString("hex"));
-  await query(admin, `CREATE DATABASE ${name}`);
+  await query(admin, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return {
     url,
     drop: () => query(admin, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`).then(() => {}),

@@ -7,6 +7,8 @@ import { type OwnedProcess, spawnOwned } from "../../scripts/services/owned-proc
 import { findProgram } from "../../scripts/services/programs.ts";
 import { askRabbitMq } from "../../scripts/services/rabbitmq.ts";
 import { whenAnswering } from "../../scripts/services/source.ts";
+import { AMQP_URL } from "./broker.ts";
+import { openLine } from "./line.ts";
 import { freePort } from "./system.ts";
 
 interface Member {
@@ -30,11 +32,9 @@ export interface Cluster {
  * RabbitMQs on 127.0.0.1 that form one cluster by themselves, on free ports, with a cookie and a name server of their
  * own and all files in `directory`. They end with this process, however that ends.
  *
- * @throws an Error where a machine has no RabbitMQ to start as a program, or with the end of a broker's log
+ * @throws an Error with the end of a broker's log
  */
-export async function startCluster(directory: string, size: number): Promise<Cluster> {
-  const installed = await findBroker();
-  if (installed === null) throw new Error("No rabbitmq-server here.");
+async function startCluster(directory: string, size: number, installed: Installed): Promise<Cluster> {
   const ports = await Promise.all(Array.from({ length: size }, freePort));
   const nameServerPort = String(await freePort());
   const nodeName = (port: number): string => `taskmesh${port}@localhost`;
@@ -118,11 +118,39 @@ export async function startCluster(directory: string, size: number): Promise<Clu
   }
 }
 
-/** Whether there is, or can be had, a RabbitMQ that is a program; in Docker alone there is not. */
-export const canStartCluster = (): boolean =>
-  findProgram("rabbitmq-server") !== null || findProgram("apt-get") !== null;
+/**
+ * Three lines to the RabbitMQ of the tests, where none can be started as a program: to a node that loses one it is as if
+ * it had lost that broker. What brokers tell each other is not tried.
+ */
+async function openLines(size: number): Promise<Cluster> {
+  const lines = await Promise.all(Array.from({ length: size }, () => openLine(AMQP_URL)));
+  const members = lines.map((line) => ({
+    url: line.url,
+    kill: async () => line.cut(),
+    freeze: () => line.silence(),
+    start: () => line.restore(),
+  }));
+  return {
+    members,
+    url: members.map(({ url }) => url).join(";"),
+    async release() {
+      for (const line of lines) line.cut();
+    },
+  };
+}
 
-async function findBroker(): Promise<{ program: string; env: NodeJS.ProcessEnv } | null> {
+/** A cluster of its own, or, on a machine where RabbitMQ is no program but runs in Docker, what comes nearest. */
+export async function openCluster(directory: string, size: number): Promise<Cluster> {
+  const installed = await findBroker();
+  return installed === null ? openLines(size) : startCluster(directory, size, installed);
+}
+
+interface Installed {
+  program: string;
+  env: NodeJS.ProcessEnv;
+}
+
+async function findBroker(): Promise<Installed | null> {
   const program = findProgram("rabbitmq-server");
   if (program !== null) return { program, env: {} };
   const unpacked = await unpackPackage("rabbitmq-server", () => {}).catch(() => null);
