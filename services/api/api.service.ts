@@ -11,6 +11,7 @@ import { readyAction } from "../../lib/action.ts";
 import { isDraining } from "../../lib/draining.ts";
 import { unavailable } from "../../lib/errors.ts";
 import { boundToRequest, currentRequest } from "../../lib/request-context.ts";
+import { busOf, createCalls } from "./calls.ts";
 import { committedDocument, documentPages } from "./docs.ts";
 import { createEventStreams } from "./event-streams.ts";
 import { loadRoutes } from "./extra-routes.ts";
@@ -33,7 +34,13 @@ const limits = createRateLimits({
 
 let broker: ServiceBroker;
 const streams = createEventStreams({
-  call: (action, params, options) => broker.call(action, params, options),
+  call(call, requestID) {
+    const id = requestID === undefined ? {} : { requestID };
+    const bus = busOf(broker, (action, params, options) =>
+      broker.call(action, params, { ...options, ...id }),
+    );
+    return createCalls(bus)(call);
+  },
 });
 
 /** Answers a browser may show to scripts of other origins. */

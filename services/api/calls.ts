@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Context, Errors } from "moleculer";
+import { Errors, type ServiceBroker } from "moleculer";
 import { isProblem } from "../../lib/errors.ts";
 
 /** Milliseconds for all calls of one request: what the client is promised is an answer within five seconds. */
@@ -29,10 +29,11 @@ interface Bus {
   wait(ms: number): Promise<unknown>;
 }
 
-export const busOf = (ctx: Context): Bus => ({
-  call: (action, params, options) => ctx.call(action, params, options),
+/** @param call with whatever belongs to each call, such as a request's id */
+export const busOf = ({ registry }: Pick<ServiceBroker, "registry">, call: Bus["call"]): Bus => ({
+  call,
   nodesOf(action) {
-    const { endpoints = [] } = ctx.broker.registry.getActionEndpoints(action) ?? {};
+    const { endpoints = [] } = registry.getActionEndpoints(action) ?? {};
     return endpoints.filter(({ isAvailable }) => isAvailable).map(({ id }) => id);
   },
   now: () => performance.now(),

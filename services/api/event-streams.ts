@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import pLimit from "p-limit";
 import { problem, unavailable } from "../../lib/errors.ts";
+import type { Call } from "./calls.ts";
 import type { Change } from "./event-format.ts";
 import { type EventStream, openEventStream, type Source, type Timing } from "./event-stream.ts";
 
@@ -9,15 +10,10 @@ const TIMING: Timing = { heartbeat: 15_000, patience: 30_000 };
 const LIMITS = { perUser: 20, total: 10_000 };
 /** Calls at a time, of each kind: after an outage all streams want something at once. */
 const CALLS_AT_ONCE = 100;
-/** Milliseconds. */
-const TIMEOUT = 4_000;
 
 interface Options {
-  call<T>(
-    action: string,
-    params: object,
-    options: { meta: object; timeout: number; requestID?: string },
-  ): Promise<T>;
+  /** Within a deadline, and by another node when one fails. */
+  call<T>(call: Call, requestID: string | undefined): Promise<T>;
   timing?: Timing;
   limits?: { perUser: number; total: number };
 }
@@ -60,7 +56,6 @@ export function createEventStreams({ call, timing = TIMING, limits = LIMITS }: O
 
   function sourceFor({ reader, token, requestID }: Opened): Source {
     let { passport } = reader;
-    const options = { timeout: TIMEOUT, ...(requestID === undefined ? {} : { requestID }) };
     return {
       // A hint wakes all streams of a person, most of which are at the same place: one read is for all of them.
       read(since, limit) {
@@ -68,7 +63,8 @@ export function createEventStreams({ call, timing = TIMING, limits = LIMITS }: O
         const own = (): Promise<Page> =>
           reads(() => {
             waiting.delete(key);
-            return call("tasks.changes", { since, limit }, { ...options, meta: { passport } });
+            const action = "tasks.changes";
+            return call({ action, params: { since, limit }, meta: { passport }, again: true }, requestID);
           });
         const shared = waiting.get(key);
         // What is refused to another session or token is not refused to this one.
@@ -79,7 +75,7 @@ export function createEventStreams({ call, timing = TIMING, limits = LIMITS }: O
       },
       async verify() {
         const verified = await verifications(() =>
-          call<Reader>("auth.verify", { token }, { ...options, meta: {} }),
+          call<Reader>({ action: "auth.verify", params: { token }, meta: {}, again: true }, requestID),
         );
         passport = verified.passport;
       },

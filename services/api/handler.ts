@@ -29,7 +29,7 @@ interface HandlerOptions {
 export function createHandler(route: Route, { trustedProxies, limits, streams }: HandlerOptions): Handler {
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
-    const call = createCalls(busOf(ctx));
+    const call = createCalls(busOf(ctx.broker, (...call) => ctx.call(...call)));
 
     const client = {
       address: clientAddress(request, trustedProxies),
