@@ -2,7 +2,7 @@
  * npm run bench: the whole mesh (three processes over RabbitMQ, each request verified by auth) against a bare server
  * over the same tables (bench/support/bare-server.ts), taking turns in one run. Writes bench/results/.
  *
- *   npm run bench -- list create     these scenarios only
+ *   npm run bench -- list create     these scenarios only, of: list get create patch deepPages login events
  */
 import { fork } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -17,6 +17,7 @@ import { chart } from "./support/chart.ts";
 import { countCpu, type Processes, processesWith } from "./support/cpu.ts";
 import { type Load, type Measured, median, putLoad, quantile } from "./support/load.ts";
 import { openServers } from "./support/servers.ts";
+import { measureStreams } from "./support/streams.ts";
 
 const PEOPLE = 16;
 const TASKS_EACH = 1_000;
@@ -30,6 +31,7 @@ const LOGIN_CLIENTS = 4;
 const RESULTS = join(import.meta.dirname, "results");
 
 const wanted = process.argv.slice(2);
+const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
 const servers = await openServers();
 const mesh = await startMesh({ LOG_LEVEL: "info", BCRYPT_COST: "12" });
 const database = new Client({ connectionString: mesh.databaseUrl });
@@ -80,16 +82,19 @@ const scenarios: Record<string, Request> = {
 
 const results: Record<string, Record<string, unknown>> = {};
 for (const [name, request] of Object.entries(scenarios)) {
-  if (wanted.length === 0 || wanted.includes(name)) results[name] = await compare(name, request);
+  if (isWanted(name)) results[name] = await compare(name, request);
 }
 if (results.list) Object.assign(results.list, await measureOneClient(), await measureGrowth());
-if (wanted.length === 0 || wanted.includes("deepPages")) results.deepPages = await measureDeepPages();
-if (wanted.length === 0 || wanted.includes("login")) results.login = await measureLogins();
-report();
-
+if (isWanted("deepPages")) results.deepPages = await measureDeepPages();
+if (isWanted("login")) results.login = await measureLogins();
 bare.child.kill();
 await database.end();
 await mesh.stop();
+if (isWanted("events")) {
+  console.error("[bench] event streams…");
+  results.events = await measureStreams();
+}
+report();
 await servers.release();
 process.exit(0);
 
