@@ -13,6 +13,7 @@ import {
   type Transaction,
 } from "sequelize";
 import { observeQuery } from "../lib/observe-sql.ts";
+import { openPipeline, type Pipeline, type Statement } from "./pipeline.ts";
 
 /** Milliseconds: a database that does not answer fails the call before the gateway gives up on it. */
 const CONNECT_TIMEOUT = 2_000;
@@ -48,12 +49,22 @@ export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): 
       keepAlive: true,
     },
   });
-  const { query } = database;
+  const { query, close } = database;
+  const pipeline = openPipeline(database);
+  pipelines.set(database, pipeline);
   // Whatever is asked of a database, by models and transactions too, goes through this one function.
   const observed = (...args: unknown[]): Promise<unknown> =>
     observeQuery(args, () => Reflect.apply(query, database, args));
-  return Object.assign(database, { query: observed });
+  return Object.assign(database, {
+    query: observed,
+    async close(): Promise<void> {
+      await pipeline.close();
+      await Reflect.apply(close, database, []);
+    },
+  });
 };
+
+const pipelines = new WeakMap<Sequelize, Pipeline>();
 
 /** Runs one statement and gives its rows. */
 export type Run = <T extends object>(sql: string, bind: unknown[], options?: RunOptions) => Promise<T[]>;
@@ -62,8 +73,11 @@ interface RunOptions {
   /**
    * Keeps the statement's plan with the connection. Only for statements of a handful of forms, whose best plan is the same
    * whatever is bound: each form stays in the server's memory.
+   *
+   * `pipelined`: and sends it at once behind others on a connection that they share (pipeline.ts). Only for reads that are
+   * always short and wait for no lock, since those behind it wait too.
    */
-  prepared?: boolean;
+  prepared?: boolean | "pipelined";
 }
 
 /**
@@ -78,20 +92,18 @@ export const runOn =
     { prepared = false }: RunOptions = {},
   ): Promise<T[]> => {
     if (transaction) return database.query<T>(sql, { bind, type: QueryTypes.SELECT, transaction });
-    return observeQuery([sql, { bind }], () => runBare<T>(database, sql, bind, prepared));
+    const statement = { ...(prepared ? { name: nameOf(sql) } : {}), text: sql, values: bind };
+    const pipeline = prepared === "pipelined" ? pipelines.get(database) : undefined;
+    return observeQuery([sql, { bind }], () =>
+      pipeline ? pipeline.query<T>(statement) : runBare<T>(database, statement),
+    );
   };
 
-async function runBare<T extends object>(
-  database: Sequelize,
-  sql: string,
-  bind: unknown[],
-  prepared: boolean,
-): Promise<T[]> {
+async function runBare<T extends object>(database: Sequelize, statement: Statement): Promise<T[]> {
   const connection: object = await database.connectionManager.getConnection({ type: "write" });
   if (!(connection instanceof pg.Client)) throw new Error("The pool has no connections of pg.");
   try {
-    const name = prepared ? { name: nameOf(sql) } : {};
-    const { rows } = await connection.query<T>({ ...name, text: sql, values: bind });
+    const { rows } = await connection.query<T>(statement);
     return rows;
   } catch (error) {
     // Whoever uses a connection next must not wait for an answer that this one gave up.

@@ -89,14 +89,14 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
       const [found] = await run<TaskRow>(
         `SELECT ${columns} FROM tasks.tasks WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL`,
         [userId, id],
-        { prepared: true },
+        { prepared: "pipelined" },
       );
       return found ?? null;
     },
 
     list(userId: string, query: ListQuery): Promise<ListedRow[]> {
       const { sql, bind } = listSql(TASK_JSON, userId, query);
-      return run(sql, bind, { prepared: isPlain(query) });
+      return run(sql, bind, isPlain(query) ? { prepared: "pipelined" } : {});
     },
 
     async count(userId: string, filter: TaskFilter): Promise<number> {

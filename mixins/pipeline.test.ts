@@ -1,0 +1,94 @@
+import { createDatabase, query } from "../tests/support/database.ts";
+import { openDatabase, runOn } from "./database.ts";
+
+let own: Awaited<ReturnType<typeof createDatabase>>;
+let database: ReturnType<typeof openDatabase>;
+beforeAll(async () => {
+  own = await createDatabase();
+});
+afterAll(() => own.drop());
+beforeEach(() => {
+  database = openDatabase(own.url, { max: 4 });
+});
+afterEach(() => database.close());
+
+const numbers = Array.from({ length: 50 }, (_, n) => n);
+/** Gives the number back, with the process of PostgreSQL that did it; fails for a text that is none. */
+const echo = (value: unknown) =>
+  runOn(database)<{ value: number; pid: number }>(
+    "SELECT $1::text::int AS value, pg_backend_pid() AS pid",
+    [value],
+    { prepared: "pipelined" },
+  );
+const echoed = async (value: unknown) => (await echo(value))[0]?.value;
+
+describe("statements of a pipeline", () => {
+  it("get each its own answer, by two connections for any number of them", async () => {
+    const answers = await Promise.all(numbers.map(echo));
+
+    expect(answers.map(([row]) => row?.value)).toEqual(numbers);
+    expect(new Set(answers.map(([row]) => row?.pid)).size).toBe(2);
+  });
+
+  it("leave the rest of the pool to others", async () => {
+    await Promise.all(numbers.map(echo));
+    const both = Promise.all([1, 2].map(() => runOn(database)("SELECT pg_sleep(0.01)", [])));
+    expect(await both).toHaveLength(2);
+  });
+
+  it("fail each by itself", async () => {
+    const outcomes = numbers.map((n) => echoed(n % 5 === 0 ? "none" : n).catch(({ code }) => code));
+
+    expect(await Promise.all(outcomes)).toEqual(numbers.map((n) => (n % 5 === 0 ? "22P02" : n)));
+  });
+
+  it("fail as an outage when their connections are cut, and the next ones have others", async () => {
+    await Promise.all(numbers.map(echo));
+    const blocked = numbers.map((n) =>
+      runOn(database)("SELECT pg_sleep(60), $1::int AS n", [n], { prepared: "pipelined" }),
+    );
+    const outcomes = Promise.allSettled(blocked);
+    const sleeping = "state = 'active' AND query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()";
+    let cut = 0;
+    while (cut < 2) {
+      const rows = await query(
+        own.url,
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${sleeping}`,
+      );
+      cut += rows.length;
+    }
+
+    for (const outcome of await outcomes) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: expect.any(Error) });
+    }
+    expect(await Promise.all(numbers.map(echoed))).toEqual(numbers);
+  });
+
+  it("use no connection that was cut while nobody asked", async () => {
+    const pids = new Set((await Promise.all(numbers.map(echo))).map(([row]) => row?.pid));
+    for (const pid of pids) {
+      await query(own.url, "SELECT pg_terminate_backend($1, 5000)", [pid]);
+    }
+    while (
+      (await Promise.all(numbers.map((n) => echo(n).catch(() => [])))).some((rows) => rows.length === 0)
+    );
+
+    expect(await Promise.all(numbers.map(echoed))).toEqual(numbers);
+  });
+
+  it("that hang are cancelled, and those behind them answered", async () => {
+    const hung = runOn(database)("SELECT pg_sleep(60)", [], { prepared: "pipelined" });
+    const behind = Promise.all(numbers.map(echoed));
+
+    await expect(hung).rejects.toMatchObject({ code: "57014" });
+    expect(await behind).toEqual(numbers);
+  });
+
+  it("are answered before the database is closed", async () => {
+    const asked = Promise.all(numbers.map(echoed));
+    await new Promise((resolve) => setImmediate(resolve));
+    await database.close();
+
+    expect(await asked).toEqual(numbers);
+  });
+});

@@ -1,0 +1,76 @@
+import pg from "pg";
+import { ConnectionError, type Sequelize } from "sequelize";
+import { writeOncePerTurn } from "../lib/once-per-turn.ts";
+
+/** Connections of a pool that are kept for statements that share them, from the first such statement on. */
+const CONNECTIONS = 2;
+
+export interface Statement {
+  /** Of one that is prepared: the server keeps its plan with the connection. */
+  name?: string;
+  text: string;
+  values: unknown[];
+}
+
+export interface Pipeline {
+  /** The statement's rows. @throws what PostgreSQL does, and Sequelize's ConnectionError */
+  query<T extends object>(statement: Statement): Promise<T[]>;
+  /** Gives the connections back to the pool. */
+  close(): Promise<void>;
+}
+
+/**
+ * Sends statements without waiting for the answers to those before (PostgreSQL's pipeline mode): those of one turn of the
+ * event loop are one system call, and wake one of the server's processes. Answers come in the order of the statements, so
+ * this is for reads that are always short. The connections are of Sequelize's pool, which makes and ends them.
+ */
+export function openPipeline({ connectionManager }: Sequelize): Pipeline {
+  const slots = new Map<number, Promise<pg.Client>>();
+  let turn = 0;
+
+  async function take(): Promise<pg.Client> {
+    const connection: object = await connectionManager.getConnection({ type: "write" });
+    if (!(connection instanceof pg.Client)) throw new Error("The pool has no connections of pg.");
+    // An option of pg's that Sequelize does not pass on.
+    Object.assign(connection, { pipeline: true });
+    // (Its typings don't know of the socket.)
+    writeOncePerTurn(Object(connection).connection.stream);
+    return connection;
+  }
+
+  /** A connection that is gone, or could not be had, is not used again. */
+  function open(slot: number): Promise<pg.Client> {
+    const taken = take();
+    const forget = (): void => {
+      if (slots.get(slot) === taken) slots.delete(slot);
+    };
+    slots.set(slot, taken);
+    taken.then((connection) => connection.once("end", forget), forget);
+    return taken;
+  }
+
+  return {
+    async query<T extends object>(statement: Statement): Promise<T[]> {
+      turn = (turn + 1) % CONNECTIONS;
+      const slot = turn;
+      const connection = await (slots.get(slot) ?? open(slot));
+      try {
+        return (await connection.query<T>(statement)).rows;
+      } catch (error) {
+        if (error instanceof pg.DatabaseError) throw error;
+        slots.delete(slot);
+        // Waits for what else was asked of it, unless it is dead.
+        connectionManager.destroyConnection(connection).catch(() => {});
+        throw new ConnectionError(error instanceof Error ? error : new Error(String(error)));
+      }
+    },
+
+    async close() {
+      const taken = [...slots.values()];
+      slots.clear();
+      for (const outcome of await Promise.allSettled(taken)) {
+        if (outcome.status === "fulfilled") connectionManager.releaseConnection(outcome.value);
+      }
+    },
+  };
+}
