@@ -1,6 +1,7 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { LRUCache } from "lru-cache";
+import { clock as clockOfProcess } from "./clock.ts";
 import { problem } from "./errors.ts";
 
 /**
@@ -58,7 +59,7 @@ interface VerifierOptions {
  *
  * @throws invalid_passport, or whatever `fetchKeys` fails with
  */
-export function createPassportVerifier({ namespace, fetchKeys, clock = Date.now }: VerifierOptions) {
+export function createPassportVerifier({ namespace, fetchKeys, clock = clockOfProcess }: VerifierOptions) {
   const verified = new LRUCache<string, { identity: Identity; expiresAt: number }>({ max: 10_000 });
   let keys = new Map<string, KeyObject>();
   let loading: Promise<void> | undefined;

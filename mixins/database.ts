@@ -12,6 +12,7 @@ import {
   Sequelize,
   type Transaction,
 } from "sequelize";
+import { keepTime } from "../lib/clock.ts";
 import { observeQuery } from "../lib/observe-sql.ts";
 import { openPipeline, type Pipeline, type Statement } from "./pipeline.ts";
 
@@ -65,6 +66,16 @@ export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): 
 };
 
 const pipelines = new WeakMap<Sequelize, Pipeline>();
+
+/** Milliseconds since 1970, by PostgreSQL's clock. */
+async function readTime(database: Sequelize): Promise<number> {
+  const [row] = await runOn(database)<{ time: number }>(
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS time",
+    [],
+  );
+  if (!row) throw new Error("PostgreSQL did not tell the time.");
+  return row.time;
+}
 
 /** Runs one statement and gives its rows. */
 export type Run = <T extends object>(sql: string, bind: unknown[], options?: RunOptions) => Promise<T[]>;
@@ -134,7 +145,7 @@ export const selectList = (model: ModelStatic<Model>): string =>
 
 /**
  * moleculer-db and its Sequelize adapter connect at start (and keep trying), own the model and close the pool at
- * stop. None of the actions they would publish exist: they take a client's query as it comes.
+ * stop. The database's clock becomes the process's (lib/clock.ts). None of the actions they would publish exist: they take a client's query as it comes.
  */
 export function databaseMixin(database: Sequelize, model: ModelStatic<Model>): Partial<ServiceSchema> {
   class Adapter extends SequelizeAdapter {
@@ -146,5 +157,17 @@ export function databaseMixin(database: Sequelize, model: ModelStatic<Model>): P
   }
   const lifecycle: Partial<ServiceSchema> = { ...DbService, actions: {}, settings: {} };
   const owned: Record<string, unknown> = { adapter: new Adapter({}), model };
-  return { ...owned, mixins: [lifecycle] };
+  let stopClock = (): void => {};
+  return {
+    ...owned,
+    mixins: [lifecycle],
+    async started() {
+      const note = (error: unknown) =>
+        this.logger.warn({ err: error }, "the database's time could not be read");
+      stopClock = await keepTime(() => readTime(database), note);
+    },
+    async stopped() {
+      stopClock();
+    },
+  };
 }

@@ -115,7 +115,7 @@ async function startOnLines(lines: Mesh["lines"]): Promise<RunningSystem> {
   const system = await startMesh({
     AMQP_URL: lines.rabbitmq.url,
     BCRYPT_COST: "8",
-    NODE_OPTIONS: "--import ./bench/drill/clock.ts",
+    NODE_OPTIONS: "--import ./tests/support/movable-clock.ts",
     ...(process.env.DRILL_OUTPUT ? { TEST_OUTPUT: process.env.DRILL_OUTPUT, LOG_LEVEL: "info" } : {}),
   });
   process.env.DATABASE_URL = direct;

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Service } from "moleculer";
 import type { loadEnv } from "../../config/env.ts";
+import { clock } from "../../lib/clock.ts";
 import { observeDatabase } from "../../lib/observe-sql.ts";
 import { openDatabase } from "../../mixins/database.ts";
 import { createAccessTokens } from "./access-tokens.logic.ts";
@@ -35,7 +36,6 @@ import { createThrottle, unthrottled } from "./throttle.logic.ts";
 import { createThrottleRepository } from "./throttles.repository.ts";
 import { createUserRepository } from "./users.repository.ts";
 
-const clock = Date.now;
 /** Hashes at once: one core is left for everything else, and one thread of libuv's four. */
 const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
 /** Milliseconds until a service that was down is asked again to erase what it holds of deleted accounts. */

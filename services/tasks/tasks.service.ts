@@ -2,6 +2,7 @@ import type { ServiceSchema } from "moleculer";
 import { loadEnv } from "../../config/env.ts";
 import { type ActionContext, action, type Contract, readDelivery, readyAction } from "../../lib/action.ts";
 import type { Bus } from "../../lib/bus.ts";
+import { clock } from "../../lib/clock.ts";
 import { observeDatabase } from "../../lib/observe-sql.ts";
 import type { Identity, Scope } from "../../lib/passport.ts";
 import { currentRequest } from "../../lib/request-context.ts";
@@ -24,7 +25,6 @@ import { createTrashLogic } from "./trash.logic.ts";
 import type { Announcement, TaskWrites } from "./writes.logic.ts";
 
 const env = loadEnv("TASKS_DATABASE_URL");
-const clock = Date.now;
 
 const database = openDatabase(env.TASKS_DATABASE_URL);
 observeDatabase("tasks", database);

@@ -171,12 +171,12 @@ async function expectOneCluster(members: readonly Member[]): Promise<void> {
 /** Brokers miss one that says nothing within ten seconds: as deploy/kubernetes/base/rabbitmq.yaml has it. */
 const ERLANG = "-kernel inet_dist_use_interface {127,0,0,1} -kernel net_ticktime 10";
 
-/** A broker that sees fewer than half of them stops serving, rather than go its own way. */
+/** As deploy/kubernetes/base/rabbitmq.yaml has it, but for ports and names. */
 const config = (port: number, nodes: readonly string[]): string => `
 listeners.tcp.1 = 127.0.0.1:${port}
 cluster_formation.peer_discovery_backend = classic_config
 ${nodes.map((node, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${node}\n`).join("")}
-cluster_partition_handling = pause_minority
+cluster_partition_handling = autoheal
 disk_free_limit.absolute = 1MB
 log.console.level = warning
 `;
