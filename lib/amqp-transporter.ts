@@ -191,13 +191,19 @@ export class AmqpTransporter extends Transporters.AMQP {
     return packet;
   }
 
-  override subscribe(cmd: string, nodeID?: string): Promise<void> {
+  override async subscribe(cmd: string, nodeID?: string): Promise<void> {
     // A service's own user finds the exchanges made, and has no right to make or delete any.
     const { channel } = this;
     // The newest connection gets all: RabbitMQ may take a dead one of ours for alive, and would go on feeding it.
     this.opts.consumeOptions = { ...this.opts.consumeOptions, priority: this.connectionCount };
     if (channel && this.user !== undefined) channel.assertExchange = channel.checkExchange;
-    return super.subscribe(cmd, nodeID);
+    try {
+      await super.subscribe(cmd, nodeID);
+    } catch (error) {
+      // Requests wait for this, and fail with what it fails with: their callers must know that nothing was sent.
+      this.logger.warn("A queue could not be had.", error);
+      throw disconnected();
+    }
   }
 
   override async send(topic: string, data: Buffer, { balanced, packet }: Sent): Promise<void> {
@@ -212,7 +218,7 @@ export class AmqpTransporter extends Transporters.AMQP {
       }
     } catch {
       // The channel is closed or about to be. Who waits for an answer is told so; other packets are but hints.
-      if (isRequest) throw new Errors.BrokerDisconnectedError("The broker is disconnected.");
+      if (isRequest) throw disconnected();
     }
   }
 
@@ -272,6 +278,8 @@ interface Waiting {
   sent: () => void;
   failed: (error: unknown) => void;
 }
+
+const disconnected = (): Error => new Errors.BrokerDisconnectedError("The broker is disconnected.");
 
 /** (Moleculer's typings say it is a text.) */
 const nameOf = (action: unknown): string => String(Object(action).name);

@@ -37,12 +37,13 @@ beforeEach(async () => {
       },
     },
   };
+  const echo = { name: "echo", actions: { say: { access: "open", handler: () => "said" } } };
   const auth = { name: "auth", actions: { jwks: { access: "open", handler: () => ({ keys: [] }) } } };
   [server, caller] = await Promise.all([
     startProjectNode([probe, auth], { namespace, url: line.url, ...PATIENT }),
-    startProjectNode([], { namespace, ...PATIENT }),
+    startProjectNode([echo], { namespace, ...PATIENT }),
   ]);
-  await caller.broker.waitForServices("probe");
+  await Promise.all([caller.broker.waitForServices("probe"), server.broker.waitForServices("echo")]);
 });
 afterEach(async () => {
   finish();
@@ -121,6 +122,30 @@ describe("a node that died", () => {
     await back;
     await caller.broker.waitForServices("probe");
     expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+});
+
+describe("a node whose queues another connection holds", () => {
+  it("fails calls as not connected, and works as soon as it gets them", async () => {
+    const { broker } = server;
+    const errors = new Set<unknown>();
+    let refused = 0;
+    broker.localBus.on("$transporter.error", ({ module }) => module === "transporter" && refused++);
+    line.cut();
+    await queueGone();
+    await onChannel(async (channel) => {
+      await channel.assertQueue(`MOL-${namespace}.EVENT.${broker.nodeID}`, { exclusive: true });
+      await line.restore();
+      while (refused < 3) {
+        await broker.call("echo.say").catch((error) => errors.add(error.type));
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    });
+    await connected(broker);
+
+    expect([...errors]).toStrictEqual(["BAD_GATEWAY"]);
+    await broker.waitForServices("echo");
+    expect(await broker.call("echo.say")).toBe("said");
   });
 });
 
