@@ -103,9 +103,10 @@ async function startSystem(
 export async function start(name: string, args: string[], env: Record<string, string>) {
   const opsPort = String(await freePort());
   const output = openSync(env.TEST_OUTPUT ?? "/dev/null", "a");
+  const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
   const child = spawn(NODE, args, {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, OPS_PORT: opsPort },
+    env: { PATH, HOME, NODE_COMPILE_CACHE, ...env, OPS_PORT: opsPort },
     stdio: ["ignore", output, "inherit"],
   });
   closeSync(output);
