@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ServiceBroker, Transporters } from "moleculer";
@@ -69,6 +77,50 @@ const answersOf = (person: Person): Promise<Answer<Agenda>> =>
     () => readAgenda(person),
     (status) => status !== 503,
   );
+
+/** What the guide has somebody put into a repository of their own: so many of our files, and one of theirs. */
+function buildRepository(): string {
+  const folder = mkdtempSync(join(tmpdir(), "taskmesh-elsewhere-"));
+  const guide = readFileSync(join(ROOT, "docs", "adding-a-service.md"), "utf8");
+  const [, files = ""] = /^Of all this.*?Copy (.*?) from/ms.exec(guide) ?? [];
+  mkdirSync(join(folder, "lib"));
+  for (const [, name = ""] of files.matchAll(/`(\S+)`/g))
+    copyFileSync(join(ROOT, "lib", name), join(folder, "lib", name));
+  const [, text = ""] = /^```ts elsewhere\/hello.ts\n(.*?)^```$/ms.exec(guide) ?? [];
+  writeFileSync(join(folder, "hello.ts"), text);
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  return folder;
+}
+
+test("a node in a repository of its own has the guide's files, and knows who calls", async () => {
+  const folder = buildRepository();
+  const { AMQP_URL = "", MESH_NAMESPACE = "" } = mesh.env;
+  const hello = spawn(join(ROOT, "node_modules", ".bin", "node"), ["hello.ts"], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, AMQP_URL, MESH_NAMESPACE },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const broker = new ServiceBroker({
+    namespace: mesh.namespace,
+    transporter: new Transporters.AMQP({ url: AMQP_URL }),
+    logger: false,
+  });
+  await broker.start();
+  try {
+    await broker.waitForServices(["hello", "auth"], HEARD_WITHIN);
+    const { passport } = await broker.call<{ passport: string }, object>("auth.verify", {
+      token: ada.tokens.accessToken,
+    });
+
+    expect(await broker.call("hello.me", {}, { meta: { passport } })).toEqual({ id: ada.user.id });
+    await expect(broker.call("hello.me")).rejects.toMatchObject({ type: "invalid_passport" });
+  } finally {
+    await broker.stop();
+    await stopProcess(hello, "SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 describe("a service that joins a running mesh", () => {
   test("answers 503 at its route before it is there, and 401 to nobody in particular", async () => {
