@@ -24,6 +24,7 @@ const TASKS_EACH = 1_000;
 const TASKS_IN_ALL = 200_000;
 const TASKS_OF_THE_BUSIEST = 200_000;
 const CLIENTS = 32;
+const CROWD = 500;
 const SECONDS = 3;
 const TURNS = 5;
 /** Of another kind of work; bcrypt at its usual cost. */
@@ -84,7 +85,10 @@ const results: Record<string, Record<string, unknown>> = {};
 for (const [name, request] of Object.entries(scenarios)) {
   if (isWanted(name)) results[name] = await compare(name, request);
 }
-if (results.list) Object.assign(results.list, await measureOneClient(), await measureGrowth());
+if (results.list)
+  Object.assign(results.list, await measureOneClient(), await measureGrowth(), {
+    crowd: await measureCrowd(),
+  });
 if (isWanted("deepPages")) results.deepPages = await measureDeepPages();
 if (isWanted("login")) results.login = await measureLogins();
 bare.child.kill();
@@ -158,6 +162,21 @@ async function measureOneClient(): Promise<Record<string, unknown>> {
     theirs.push(quantile((await putLoad({ origin: bare.origin, ...load })).latencies, 0.5));
   }
   return { oneClientP50Ms: round(median(ours), 2), bareOneClientP50Ms: round(median(theirs), 2) };
+}
+
+/** More clients than can be served at once. */
+async function measureCrowd(): Promise<Record<string, unknown>> {
+  console.error("[bench] a crowd…");
+  const load = { origin: mesh.baseUrl, request: read("/tasks"), clients: CROWD, seconds: SECONDS };
+  const turns: Measured[] = [];
+  for (let turn = 0; turn < TURNS; turn += 1) turns.push(await putLoad(load));
+  const latencies = turns.flatMap((turn) => turn.latencies).sort((a, b) => a - b);
+  return {
+    clients: CROWD,
+    rate: round(median(turns.map(({ rate }) => rate))),
+    p50Ms: round(quantile(latencies, 0.5)),
+    p99Ms: round(quantile(latencies, 0.99)),
+  };
 }
 
 /** The list of somebody with 200,000 tasks, against that of the others with 1,000. */
