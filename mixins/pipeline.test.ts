@@ -1,4 +1,5 @@
 import { createDatabase, query } from "../tests/support/database.ts";
+import { openLine } from "../tests/support/line.ts";
 import { openDatabase, runOn } from "./database.ts";
 
 let own: Awaited<ReturnType<typeof createDatabase>>;
@@ -82,6 +83,23 @@ describe("statements of a pipeline", () => {
 
     await expect(hung).rejects.toMatchObject({ code: "57014" });
     expect(await behind).toEqual(numbers);
+  });
+
+  it("that fail late, with a connection that went silent, take no other connection along", async () => {
+    const line = await openLine(own.url);
+    const silent = openDatabase(line.url, { max: 4 });
+    const ask = () => runOn(silent)("SELECT 1 AS one", [], { prepared: "pipelined" });
+    await Promise.all([ask(), ask()]);
+    line.silence();
+    const first = [ask(), ask()].map((asked) => asked.catch(() => ask()));
+    // Their time is over later than that of the first.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const later = [ask(), ask()].map((asked) => asked.catch(() => ask()));
+
+    expect(await Promise.all([...first, ...later])).toEqual(Array(4).fill([{ one: 1 }]));
+    // Those that are kept are given back: what was lost would be waited for.
+    await silent.close();
+    line.cut();
   });
 
   it("are answered before the database is closed", async () => {

@@ -38,14 +38,16 @@ export function openPipeline({ connectionManager }: Sequelize): Pipeline {
     return connection;
   }
 
-  /** A connection that is gone, or could not be had, is not used again. */
+  /** A slot may have another connection by the time that one fails. */
+  function forget(slot: number, taken: Promise<pg.Client>): void {
+    if (slots.get(slot) === taken) slots.delete(slot);
+  }
+
   function open(slot: number): Promise<pg.Client> {
     const taken = take();
-    const forget = (): void => {
-      if (slots.get(slot) === taken) slots.delete(slot);
-    };
     slots.set(slot, taken);
-    taken.then((connection) => connection.once("end", forget), forget);
+    const gone = (): void => forget(slot, taken);
+    taken.then((connection) => connection.once("end", gone), gone);
     return taken;
   }
 
@@ -53,13 +55,14 @@ export function openPipeline({ connectionManager }: Sequelize): Pipeline {
     async query<T extends object>(statement: Statement): Promise<T[]> {
       turn = (turn + 1) % CONNECTIONS;
       const slot = turn;
-      const connection = await (slots.get(slot) ?? open(slot));
+      const taken = slots.get(slot) ?? open(slot);
+      const connection = await taken;
       try {
         return (await connection.query<T>(statement)).rows;
       } catch (error) {
         if (error instanceof pg.DatabaseError) throw error;
-        slots.delete(slot);
-        // Waits for what else was asked of it, unless it is dead.
+        forget(slot, taken);
+        // Waits for what else was asked of it, unless it is dead. Its failure is no news.
         connectionManager.destroyConnection(connection).catch(() => {});
         throw new ConnectionError(error instanceof Error ? error : new Error(String(error)));
       }

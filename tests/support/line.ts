@@ -11,16 +11,18 @@ export interface Line {
   silence(): void;
 }
 
+const DEFAULT_PORTS: Record<string, number> = { "amqp:": 5672, "postgres:": 5432, "postgresql:": 5432 };
+
 /**
- * A line to RabbitMQ that can be cut.
+ * A line to RabbitMQ or PostgreSQL that can be cut.
  *
- * @param amqpUrl of the server, on this machine
+ * @param serverUrl of the server, on this machine
  */
-export async function openLine(amqpUrl: string): Promise<Line> {
-  const target = new URL(amqpUrl);
+export async function openLine(serverUrl: string): Promise<Line> {
+  const target = new URL(serverUrl);
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
-    const far = connect(Number(target.port || 5672), target.hostname);
+    const far = connect(Number(target.port || DEFAULT_PORTS[target.protocol]), target.hostname);
     near.pipe(far).pipe(near);
     hold(near, far);
     hold(far, near);
@@ -41,7 +43,7 @@ export async function openLine(amqpUrl: string): Promise<Line> {
   const address = server.address();
   if (typeof address !== "object" || address === null) throw new Error("no address");
   return {
-    url: Object.assign(new URL(amqpUrl), { hostname: "127.0.0.1", port: String(address.port) }).href,
+    url: Object.assign(new URL(serverUrl), { hostname: "127.0.0.1", port: String(address.port) }).href,
     silence(): void {
       for (const socket of sockets) socket.unpipe().pause();
     },
