@@ -2,8 +2,8 @@ import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { Errors, Transporters } from "moleculer";
 import { busMessages } from "./metrics.ts";
-import { oncePerTurn, writeOncePerTurn } from "./once-per-turn.ts";
-import { batchesOf, joinPackets, splitPackets } from "./packet-batch.ts";
+import { writeOncePerTurn } from "./once-per-turn.ts";
+import { BATCH, inBatches, type Message, packetsIn } from "./packet-batch.ts";
 
 type Base = InstanceType<typeof Transporters.AMQP>;
 type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
@@ -29,9 +29,6 @@ const withHeartbeat = (urls: string): string[] =>
       if (!url.searchParams.has("heartbeat")) url.searchParams.set("heartbeat", String(HEARTBEAT));
       return url.href;
     });
-
-/** `type` of a message that has several packets, and what a node that takes such says in its metadata. */
-const BATCH = "taskmesh.batch";
 
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
 const publishers = new WeakMap<object, unknown>();
@@ -222,35 +219,7 @@ export class AmqpTransporter extends Transporters.AMQP {
     }
   }
 
-  /** Resolves at the end of this turn of the event loop, when it has gone to the queue with others. */
-  private sendTogether(topic: string, data: Buffer, mandatory: boolean): Promise<void> {
-    return new Promise((sent, failed) => this.collect({ topic, data, mandatory, sent, failed }));
-  }
-
-  private readonly collect = oncePerTurn<Waiting>((collected) => {
-    for (const [topic, waiting] of Map.groupBy(collected, (each) => each.topic)) {
-      for (const batch of batchesOf(waiting)) this.sendBatch(topic, batch);
-    }
-  });
-
-  private sendBatch(topic: string, batch: Waiting[]): void {
-    try {
-      const [only, ...others] = batch;
-      if (only && others.length === 0) this.queue(topic, only.data, only.mandatory);
-      else {
-        const data = joinPackets(batch.map((each) => each.data));
-        this.queue(
-          topic,
-          data,
-          batch.some(({ mandatory }) => mandatory),
-          BATCH,
-        );
-      }
-      for (const { sent } of batch) sent();
-    } catch (error) {
-      for (const { failed } of batch) failed(error);
-    }
-  }
+  private readonly sendTogether = inBatches((...message) => this.queue(...message));
 
   /** @throws when there is no channel, or none that is open */
   private queue(topic: string, data: Buffer, mandatory: boolean, type?: string): void {
@@ -270,33 +239,14 @@ export class AmqpTransporter extends Transporters.AMQP {
   }
 }
 
-/** A packet that waits for the end of the turn. */
-interface Waiting {
-  topic: string;
-  data: Buffer;
-  mandatory: boolean;
-  sent: () => void;
-  failed: (error: unknown) => void;
-}
-
 const disconnected = (): Error => new Errors.BrokerDisconnectedError("The broker is disconnected.");
 
 /** (Moleculer's typings say it is a text.) */
 const nameOf = (action: unknown): string => String(Object(action).name);
 
-/** What is read of a message. */
-interface Message {
-  content: Buffer;
-  properties: { type?: string; userId?: string };
-}
-
 /** What RabbitMQ returns. */
 interface Returned extends Message {
   fields: { routingKey: string };
 }
-
-/** @throws RangeError when it is no batch but says so */
-const packetsIn = ({ content, properties }: Message): Buffer[] =>
-  properties.type === BATCH ? splitPackets(content) : [content];
 
 type Sent = Record<string, unknown> & { packet: { type: string; target?: string | null } };

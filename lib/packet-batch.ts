@@ -1,3 +1,8 @@
+import { oncePerTurn } from "./once-per-turn.ts";
+
+/** `type` of a message that has several packets, and what a node that takes such says in its metadata. */
+export const BATCH = "taskmesh.batch";
+
 /** Bytes before each packet that say how long it is. */
 const LENGTH = 4;
 
@@ -43,4 +48,50 @@ export function batchesOf<T extends { data: Buffer }>(waiting: readonly T[]): T[
     room -= length;
   }
   return batches;
+}
+
+/** What is read of a message. */
+export interface Message {
+  content: Buffer;
+  properties: { type?: string; userId?: string };
+}
+
+/** @throws RangeError when it is no batch but says so */
+export const packetsIn = ({ content, properties }: Message): Buffer[] =>
+  properties.type === BATCH ? splitPackets(content) : [content];
+
+/** A packet that waits for the end of the turn. */
+interface Waiting {
+  topic: string;
+  data: Buffer;
+  mandatory: boolean;
+  sent: () => void;
+  failed: (error: unknown) => void;
+}
+
+/**
+ * Sends packets at the end of a turn of the event loop, those for one queue together. What is returned resolves when a
+ * packet has gone, and rejects with what `send` throws.
+ *
+ * @param send a message to a queue; without a type, its content is one packet
+ */
+export function inBatches(send: (topic: string, content: Buffer, mandatory: boolean, type?: string) => void) {
+  function sendBatch(topic: string, batch: readonly Waiting[]): void {
+    const data = batch.map((each) => each.data);
+    const mandatory = batch.some((each) => each.mandatory);
+    try {
+      const [only] = data;
+      if (only && data.length === 1) send(topic, only, mandatory);
+      else send(topic, joinPackets(data), mandatory, BATCH);
+      for (const { sent } of batch) sent();
+    } catch (error) {
+      for (const { failed } of batch) failed(error);
+    }
+  }
+  const collect = oncePerTurn<Waiting>((collected) => {
+    for (const [topic, waiting] of Map.groupBy(collected, (each) => each.topic))
+      for (const batch of batchesOf(waiting)) sendBatch(topic, batch);
+  });
+  return (topic: string, data: Buffer, mandatory: boolean): Promise<void> =>
+    new Promise((sent, failed) => collect({ topic, data, mandatory, sent, failed }));
 }
