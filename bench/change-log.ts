@@ -1,18 +1,19 @@
 /**
+ * npm run bench:log
+ *
  * What the change log costs a write: rows, bytes and time, with its trigger and without, taking turns in one run.
- * On a migrated database that nothing else uses: DATABASE_URL=postgres://… npm run bench:log
  */
 import { randomUUID } from "node:crypto";
-import { loadEnv } from "../config/env.ts";
-import { openDatabase, runOn } from "../mixins/database.ts";
+import { runOn } from "../mixins/database.ts";
 import { createTaskRepository } from "../services/tasks/tasks.repository.ts";
 import { buildRow } from "../services/tasks/writes.logic.ts";
+import { createMigratedDatabase } from "../tests/support/migrated-database.ts";
+import { median } from "./support/statistics.ts";
 
 const TURNS = 6;
 const WRITES = 500;
 
-const { TASKS_DATABASE_URL } = loadEnv("TASKS_DATABASE_URL");
-const database = openDatabase(TASKS_DATABASE_URL);
+const { database, drop } = await createMigratedDatabase();
 const tasks = createTaskRepository(database);
 const run = runOn(database);
 const caller = { userId: randomUUID(), timeZone: "UTC" };
@@ -61,11 +62,9 @@ for (let turn = 0; turn < TURNS * 2; turn += 1) {
   bytes += (await size()) - before;
   if (name === "with") logged += WRITES * 2;
 }
-await run("ALTER TABLE tasks.tasks ENABLE TRIGGER log_change", []);
 
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 for (const kind of ["create", "update"] as const) {
-  const [on, off] = [median(times.with?.[kind] ?? []), median(times.without?.[kind] ?? [])];
+  const [on, off] = [median(times.with?.[kind]), median(times.without?.[kind])];
   console.log(
     `${kind}: p50 ${on.toFixed(3)} ms with the log, ${off.toFixed(3)} ms without: ${(on / off).toFixed(2)} x`,
   );
@@ -73,5 +72,4 @@ for (const kind of ["create", "update"] as const) {
 console.log(
   `one row and ${(bytes / logged).toFixed(0)} bytes a write, indexes included; no further statement`,
 );
-await run("DELETE FROM tasks.tasks WHERE user_id = $1", [caller.userId]);
-await database.close();
+await drop();

@@ -1,4 +1,4 @@
-/*
+/**
  * npm run bench:observation
  *
  * What it costs a request to be seen: everything that is measured of one (its own histogram, a call on both sides twice,
@@ -12,6 +12,7 @@ import { openTracer } from "../lib/otel.ts";
 import { inRequest, newTrace, readTrace, writeTrace } from "../lib/request-context.ts";
 import { inSpan, traceBy } from "../lib/tracing.ts";
 import { httpRequests } from "../services/api/metrics.ts";
+import { median } from "./support/statistics.ts";
 
 const TURNS = 9;
 const REQUESTS = 10_000;
@@ -52,8 +53,7 @@ async function measure(name: string): Promise<void> {
     const { user, system } = process.cpuUsage(before);
     figures.push((user + system) / REQUESTS);
   }
-  const [median = 0] = figures.sort((a, b) => a - b).slice(TURNS >> 1);
-  console.log(`${name}: ${median.toFixed(1)} µs of processor time a request`);
+  console.log(`${name}: ${median(figures).toFixed(1)} µs of processor time a request`);
 }
 
 await measure("metrics and context");

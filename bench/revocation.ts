@@ -1,16 +1,16 @@
 /**
- * How long until a session that ended on one auth replica is refused by another: two processes' worth of listeners on
- * one database. DATABASE_URL=postgres://… npm run bench:revocation
+ * npm run bench:revocation
+ *
+ * How long until a session that ended on one auth replica is known to another, which listens on the same database.
  */
 import { randomUUID } from "node:crypto";
-import { loadEnv } from "../config/env.ts";
-import { openDatabase } from "../mixins/database.ts";
 import { listenForChanges } from "../services/auth/changes.repository.ts";
+import { createMigratedDatabase } from "../tests/support/migrated-database.ts";
+import { inShort } from "./support/statistics.ts";
 
 const ROUNDS = 200;
 
-const { AUTH_DATABASE_URL } = loadEnv("AUTH_DATABASE_URL");
-const database = openDatabase(AUTH_DATABASE_URL);
+const { url, database, drop } = await createMigratedDatabase();
 const userId = randomUUID();
 await database.query(
   `INSERT INTO auth.users (id, email, password_hash, name, role, time_zone, locale, email_verified, created_at)
@@ -20,7 +20,7 @@ await database.query(
 
 let heard = (_id: string): void => {};
 const changes = listenForChanges({
-  url: AUTH_DATABASE_URL,
+  url,
   onChange: ({ id }) => heard(id),
   onState: () => {},
   onError: (error) => console.error(error.message),
@@ -42,12 +42,7 @@ for (let round = 0; round < ROUNDS; round++) {
   const committed = performance.now();
   delays.push((await told) - committed);
 }
-await database.query("DELETE FROM auth.users WHERE id = $1", { bind: [userId] });
 await changes.close();
-await database.close();
+await drop();
 
-delays.sort((a, b) => a - b);
-const at = (share: number): string => (delays[Math.floor(delays.length * share)] ?? 0).toFixed(2);
-console.log(
-  `from the commit to the other replica: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms (${ROUNDS} sessions)`,
-);
+console.log(`from the commit to the other replica: ${inShort(delays)}`);

@@ -1,5 +1,7 @@
 /**
- * npm run bench: the whole mesh (three processes over RabbitMQ, each request verified by auth) against a bare server
+ * npm run bench
+ *
+ * The whole mesh (three processes over RabbitMQ, each request verified by auth) against a bare server
  * over the same tables (bench/support/bare-server.ts), taking turns in one run. Writes bench/results/.
  *
  *   npm run bench -- list create     these scenarios only, of: list get create patch deepPages login events
@@ -15,8 +17,8 @@ import { buildPerson, type Person } from "../tests/support/client.ts";
 import { freePort, startMesh } from "../tests/support/system.ts";
 import { chart } from "./support/chart.ts";
 import { countCpu, type Processes, processesWith } from "./support/cpu.ts";
-import { type Load, type Measured, median, putLoad, quantile } from "./support/load.ts";
-import { openServers } from "./support/servers.ts";
+import { type Load, type Measured, putLoad } from "./support/load.ts";
+import { median, quantile } from "./support/statistics.ts";
 import { measureStreams } from "./support/streams.ts";
 
 const PEOPLE = 16;
@@ -33,7 +35,6 @@ const RESULTS = join(import.meta.dirname, "results");
 
 const wanted = process.argv.slice(2);
 const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
-const servers = await openServers();
 const mesh = await startMesh({ LOG_LEVEL: "info", BCRYPT_COST: "12" });
 const database = new Client({ connectionString: mesh.databaseUrl });
 await database.connect();
@@ -99,7 +100,6 @@ if (isWanted("events")) {
   results.events = await measureStreams();
 }
 report();
-await servers.release();
 process.exit(0);
 
 /** Taking turns, so that whatever else the machine does falls on both. */
@@ -132,7 +132,7 @@ async function compare(name: string, request: Request): Promise<Record<string, u
       bareCpu: perRequest(theirs(), bareMeasured).bare ?? 0,
     });
   }
-  const latencies = turns.flatMap(({ ours }) => ours.latencies).sort((a, b) => a - b);
+  const latencies = turns.flatMap(({ ours }) => ours.latencies);
   const names = Object.keys(processes).filter((each) => each !== "bare");
   const cpu = Object.fromEntries(
     names.map((each) => [each, round(median(turns.map((turn) => turn.cpu[each] ?? 0)))]),
@@ -158,8 +158,8 @@ async function measureOneClient(): Promise<Record<string, unknown>> {
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) {
-    ours.push(quantile((await putLoad({ origin: mesh.baseUrl, ...load })).latencies, 0.5));
-    theirs.push(quantile((await putLoad({ origin: bare.origin, ...load })).latencies, 0.5));
+    ours.push(median((await putLoad({ origin: mesh.baseUrl, ...load })).latencies));
+    theirs.push(median((await putLoad({ origin: bare.origin, ...load })).latencies));
   }
   return { oneClientP50Ms: round(median(ours), 2), bareOneClientP50Ms: round(median(theirs), 2) };
 }
@@ -170,7 +170,7 @@ async function measureCrowd(): Promise<Record<string, unknown>> {
   const load = { origin: mesh.baseUrl, request: read("/tasks"), clients: CROWD, seconds: SECONDS };
   const turns: Measured[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) turns.push(await putLoad(load));
-  const latencies = turns.flatMap((turn) => turn.latencies).sort((a, b) => a - b);
+  const latencies = turns.flatMap((turn) => turn.latencies);
   return {
     clients: CROWD,
     rate: round(median(turns.map(({ rate }) => rate))),

@@ -1,6 +1,8 @@
 /**
+ * npm run bench:verify
+ *
  * What `auth.verify` takes over RabbitMQ for a caller in a process of its own, idle and under a flood of sign-ins, in
- * one run and taking turns: DATABASE_URL=postgres://localhost AMQP_URL=amqp://localhost npm run bench:verify
+ * one run and taking turns.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -11,6 +13,7 @@ import { isProblem } from "../lib/errors.ts";
 import config from "../moleculer.config.ts";
 import type { SignedIn } from "../services/auth/sessions.schema.ts";
 import { startMesh } from "../tests/support/system.ts";
+import { inShort } from "./support/statistics.ts";
 
 const ROUNDS = 4;
 /** Milliseconds. */
@@ -20,7 +23,7 @@ const BETWEEN_CALLS = 5;
 const CROWD = 40;
 const AFTER_REFUSAL = 100;
 
-const { BCRYPT_COST } = loadEnv("DATABASE_URL", "AMQP_URL");
+const { BCRYPT_COST } = loadEnv();
 const account = { email: "ada@example.com", password: "correct horse battery staple" };
 
 const [role, meshOfCrowd = ""] = process.argv.slice(2);
@@ -93,11 +96,8 @@ async function measure(): Promise<void> {
     for (const name of ["signedIn", "refused", "failed"] as const) total[name] += seen[name];
   }
 
-  for (const [name, taken] of Object.entries({ idle, flood })) {
-    const sorted = taken.sort((a, b) => a - b);
-    const at = (share: number): string => (sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(2);
-    console.log(`${name.padEnd(6)} p50 ${at(0.5)} ms   p99 ${at(0.99)} ms   (${sorted.length} calls)`);
-  }
+  for (const [name, taken] of Object.entries({ idle, flood }))
+    console.log(`${name.padEnd(6)} ${inShort(taken)}`);
   const rate = (count: number): string => `${(count / ((ROUNDS * ROUND) / 1000)).toFixed(1)}/s`;
   console.log(
     `signed in ${rate(total.signedIn)}, refused ${rate(total.refused)}, failed ${rate(total.failed)}`,

@@ -12,7 +12,7 @@ export interface Measured {
   requests: number;
   /** A second. */
   rate: number;
-  /** Milliseconds, ascending. */
+  /** Milliseconds. */
   latencies: number[];
 }
 
@@ -50,16 +50,5 @@ export async function putLoad({ origin, request, clients, seconds }: Load): Prom
   await Promise.all(Array.from({ length: clients }, client));
   const took = (performance.now() - startedAt) / 1_000;
   await pool.close();
-  latencies.sort((a, b) => a - b);
   return { requests: latencies.length, rate: latencies.length / took, latencies };
 }
-
-/** @param share 0.5 for the median */
-export const quantile = (ascending: readonly number[], share: number): number =>
-  ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? Number.NaN;
-
-export const median = (values: readonly number[]): number =>
-  quantile(
-    values.toSorted((a, b) => a - b),
-    0.5,
-  );

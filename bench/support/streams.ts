@@ -4,7 +4,7 @@ import { buildPerson, buildTask, type Person } from "../../tests/support/client.
 import { openEvents } from "../../tests/support/events.ts";
 import { startMesh } from "../../tests/support/system.ts";
 import { countCpu } from "./cpu.ts";
-import { quantile } from "./load.ts";
+import { quantile } from "./statistics.ts";
 
 const PEOPLE = 250;
 const STREAMS_EACH = 4;
