@@ -99,7 +99,7 @@ describe("statements of a pipeline", () => {
     expect(await Promise.all([...first, ...later])).toEqual(Array(4).fill([{ one: 1 }]));
     // Those that are kept are given back: what was lost would be waited for.
     await silent.close();
-    line.cut();
+    line.close();
   });
 
   it("are answered before the database is closed", async () => {

@@ -47,9 +47,9 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   finish();
-  await line.restore();
+  await line.plugIn();
   await Promise.all([server.stop(), caller.stop()]);
-  line.cut();
+  line.close();
 });
 
 const local = (broker: ServiceBroker, event: string): Promise<unknown> =>
@@ -94,7 +94,7 @@ async function queueGone(): Promise<void> {
 
 describe("a node that died", () => {
   it("leaves no queue of requests, and is off everybody's list with the first call that comes back", async () => {
-    line.cut();
+    line.pull();
     await queueGone();
     // They go as one message, and come back as one.
     const calls = Array.from({ length: 5 }, () => caller.broker.call("probe.ping"));
@@ -107,18 +107,18 @@ describe("a node that died", () => {
     const taken = local(server.broker, "$test.waiting");
     const unanswered = caller.broker.call("probe.wait").catch((error: { type: string }) => error.type);
     await taken;
-    line.cut();
+    line.pull();
     await queueGone();
     await caller.broker.call("probe.ping").catch(() => {});
     expect(await unanswered).toBe("REQUEST_REJECTED");
   });
 
   it("is back as soon as it is connected", async () => {
-    line.cut();
+    line.pull();
     await queueGone();
     await caller.broker.call("probe.ping").catch(() => {});
     const back = connected(server.broker);
-    await line.restore();
+    await line.plugIn();
     await back;
     await caller.broker.waitForServices("probe");
     expect(await caller.broker.call("probe.ping")).toBe("pong");
@@ -131,11 +131,11 @@ describe("a node whose queues another connection holds", () => {
     const errors = new Set<unknown>();
     let refused = 0;
     broker.localBus.on("$transporter.error", ({ module }) => module === "transporter" && refused++);
-    line.cut();
+    line.pull();
     await queueGone();
     await onChannel(async (channel) => {
       await channel.assertQueue(`MOL-${namespace}.EVENT.${broker.nodeID}`, { exclusive: true });
-      await line.restore();
+      await line.plugIn();
       while (refused < 3) {
         await broker.call("echo.say").catch((error) => errors.add(error.type));
         await new Promise((resolve) => setTimeout(resolve, 1));
@@ -193,8 +193,8 @@ describe("a node that looks connected", () => {
     caller.broker.call("probe.wait").catch(() => {});
     await taken;
     const again = connected(server.broker);
-    line.cut();
-    await line.restore();
+    line.pull();
+    await line.plugIn();
     await again;
     const { channel } = transporterOf(server);
     finish();

@@ -1,34 +1,30 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { startRogue, type TestNode } from "./support/broker.ts";
+import { AMQP_URL, startRogue, type TestNode } from "./support/broker.ts";
 import { buildPerson, buildTask, httpFor, type Person } from "./support/client.ts";
 import { query } from "./support/database.ts";
 import { openEvents, within } from "./support/events.ts";
+import { type Line, openLine } from "./support/line.ts";
 import { freePort, type RunningSystem, ready, start, startMesh, stopProcess } from "./support/system.ts";
-import { startTcpProxy, type TcpProxy } from "./support/tcp-proxy.ts";
 
 /** Milliseconds: the gateway's own, between two looks for what nobody told of. */
 const HEARTBEAT = 15_000;
 /** Milliseconds that many writes may take to arrive; with a heartbeat for each it would be minutes. */
 const SOON = 10_000;
 
-/** A mesh of two tasks nodes and two gateways, the second of which reaches RabbitMQ by a wire that can be cut. */
+/** A mesh of two tasks nodes and two gateways, the second of which reaches RabbitMQ by a line that can be cut. */
 let mesh: RunningSystem;
-let wire: TcpProxy;
+let line: Line;
 let second: { baseUrl: string };
 let rogue: TestNode;
 const processes = new Map<string, Awaited<ReturnType<typeof start>>>();
 
 beforeAll(async () => {
   mesh = await startMesh();
-  const broker = new URL(mesh.env.AMQP_URL ?? "");
-  wire = await startTcpProxy({ host: broker.hostname, port: Number(broker.port || 5672) });
-  const overWire = new URL(broker);
-  overWire.hostname = "127.0.0.1";
-  overWire.port = String(wire.port);
+  line = await openLine(AMQP_URL);
   const port = String(await freePort());
   second = { baseUrl: `http://127.0.0.1:${port}` };
-  const gateway = { ...mesh.env, PORT: port, AMQP_URL: overWire.href };
+  const gateway = { ...mesh.env, PORT: port, AMQP_URL: line.url };
   for (const [name, service, env] of [
     ["tasks 2", "tasks", mesh.env],
     ["api 2", "api", gateway],
@@ -51,7 +47,7 @@ afterAll(async () => {
   await rogue.stop();
   await Promise.all([...processes.values()].map(({ child }) => stopProcess(child)));
   await mesh.stop();
-  await wire.close();
+  line.close();
 });
 
 const nodesOf = (service: string): string[] =>
@@ -128,10 +124,10 @@ describe("live events with two tasks nodes and two gateways", () => {
     const [stream, ends] = await Promise.all([open(second, ada), open(second, bob)]);
     await buildTask(ada);
     await stream.take(1);
-    wire.break();
+    line.pull();
     for (let n = 0; n < 5; n++) await buildTask(ada);
     await bob.http.post("/auth/logout");
-    wire.mend();
+    await line.plugIn();
     await within(HEARTBEAT, Promise.all([stream.take(6), ends.ended]));
     await buildTask(ada);
     await stream.take(7);

@@ -179,14 +179,14 @@ describe("a request that nobody waits for any more", () => {
   });
   afterAll(async () => {
     await hand.close();
-    line.cut();
+    line.close();
   });
 
   it("is not run by a service that comes back after its time", async () => {
     const back = new Promise((resolve) => {
       server.broker.localBus.once("$transporter.connected", resolve);
     });
-    line.cut();
+    line.pull();
     const call = caller.broker.call("shop.order", { what: "lost" });
     // RabbitMQ had noticed that the node is gone, or had not.
     await expect(call).rejects.toMatchObject({
@@ -194,7 +194,7 @@ describe("a request that nobody waits for any more", () => {
     });
     // The queue goes away with the node, and with it whatever was in it.
     while (await hand.hasQueue(server.broker.nodeID));
-    await line.restore();
+    await line.plugIn();
     await back;
     const { nodeID } = server.broker;
     expect(await hand.request(nodeID, { action: "shop.order", params: { what: "in time" } })).toMatchObject({

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { type Line, openLine } from "../../tests/support/line.ts";
 import {
   freePort,
   type RunningSystem,
@@ -7,7 +8,6 @@ import {
   startMesh,
   stopProcess,
 } from "../../tests/support/system.ts";
-import { openSlowLine, type SlowLine } from "./line.ts";
 import { type BreakableRabbitMq, openOwnServers, type Servers } from "./servers.ts";
 
 const SERVICES = ["auth", "tasks", "api"] as const;
@@ -21,7 +21,7 @@ export interface Mesh {
   databaseUrl: string;
   postgres: Servers["postgres"];
   rabbitmq: BreakableRabbitMq;
-  lines: { postgres: SlowLine; rabbitmq: SlowLine };
+  lines: { postgres: Line; rabbitmq: Line };
   /** kill -9 of one of the two. */
   kill(service: ServiceName): Promise<void>;
   /** Starts the one that was killed again, as whatever supervises processes would. */
@@ -37,8 +37,8 @@ export interface Mesh {
 
 export async function startDrillMesh(run: string): Promise<Mesh> {
   const servers = await openOwnServers(run);
-  const postgres = await openSlowLine(servers.postgres.url, 5432);
-  const rabbitmq = await openSlowLine(servers.rabbitmq.url, 5672);
+  const postgres = await openLine(servers.postgres.url);
+  const rabbitmq = await openLine(servers.rabbitmq.url);
   Object.assign(process.env, { DATABASE_URL: servers.postgres.url, TASKMESH_TEST_RUN: run });
   const system = await startOnLines({ postgres, rabbitmq });
   const [first, second] = [new URL(system.baseUrl).port, String(await freePort())];

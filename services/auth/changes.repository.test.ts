@@ -1,8 +1,8 @@
-import { connect, createServer, type Socket } from "node:net";
 import { Client } from "pg";
 import { v7 as uuidv7 } from "uuid";
 import { storeApiToken, storeSession } from "../../tests/support/auth-factories.ts";
 import { query } from "../../tests/support/database.ts";
+import { openLine } from "../../tests/support/line.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { CHANNEL, type Change, listenForChanges } from "./changes.repository.ts";
 
@@ -48,35 +48,6 @@ function listen(url = db.url) {
       else waiting = { holds, resolve };
     });
   return { listener, changes, states, errors, until };
-}
-
-/** A way to the database that can fall silent without closing. */
-async function openLine(to: string) {
-  const sockets: Socket[] = [];
-  const { hostname, port } = new URL(to);
-  const server = createServer((near) => {
-    const far = connect(Number(port || 5432), hostname);
-    for (const socket of [near, far]) sockets.push(socket.on("error", () => {}));
-    near.pipe(far);
-    far.pipe(near);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  const url = new URL(to);
-  if (address === null || typeof address === "string") throw new Error("no port");
-  url.host = `127.0.0.1:${address.port}`;
-  return {
-    url: url.href,
-    /** From now on nothing comes from the database. */
-    silence: () => sockets[1]?.unpipe().pause(),
-    speak: () => sockets[0] && sockets[1]?.pipe(sockets[0]),
-    /** When the listener has hung up. */
-    left: () => new Promise((resolve) => sockets[0]?.once("close", resolve)),
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
 }
 
 const backends = `FROM pg_stat_activity WHERE datname = current_database() AND query ~ '^(LISTEN|SELECT pg_notify|SELECT 1)'

@@ -1,58 +1,105 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
+/** A way to a server that a test can break: a network that fails. */
 export interface Line {
   /** What to connect to, instead of the server itself. */
   url: string;
-  /** As when a cable is pulled: whoever is connected no longer is, and nobody can be. */
+  /** Ends what is connected. Who connects again may. */
   cut(): void;
-  restore(): Promise<void>;
-  /** Nothing goes through the connections that there are, and nobody is told; new ones work. */
+  /** Ends what is connected and takes nobody, as when a cable is pulled. */
+  pull(): void;
+  plugIn(): Promise<void>;
+  /** Nothing comes through the connections that there are, in either direction, and nobody is told; new ones work. */
   silence(): void;
+  /** What was kept back comes, and all that follows. */
+  speak(): void;
+  /** Milliseconds that everything takes in each direction, from now on. */
+  slow(ms: number): void;
+  /** Resolves when a client next hangs up. */
+  left(): Promise<void>;
+  close(): void;
 }
 
 const DEFAULT_PORTS: Record<string, number> = { "amqp:": 5672, "postgres:": 5432, "postgresql:": 5432 };
 
-/**
- * A line to RabbitMQ or PostgreSQL that can be cut.
- *
- * @param serverUrl of the server, on this machine
- */
+/** @param serverUrl of RabbitMQ or PostgreSQL, on this machine */
 export async function openLine(serverUrl: string): Promise<Line> {
   const target = new URL(serverUrl);
   const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connect(Number(target.port || DEFAULT_PORTS[target.protocol]), target.hostname);
-    near.pipe(far).pipe(near);
-    hold(near, far);
-    hold(far, near);
-  });
-  function hold(socket: Socket, other: Socket): void {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => {
-      sockets.delete(socket);
-      other.destroy();
+  /** What silent connections have brought. */
+  const kept = new Map<Socket, { into: Socket; chunks: Buffer[] }>();
+  const others = new Map<Socket, Socket>();
+  let delay = 0;
+  let onLeft = (): void => {};
+
+  function carry(from: Socket, into: Socket): void {
+    sockets.add(from.setNoDelay(true));
+    others.set(from, into);
+    let free = 0;
+    from.on("data", (chunk) => {
+      const silent = kept.get(from);
+      if (silent) {
+        silent.chunks.push(chunk);
+        return;
+      }
+      // In order, also when the line has just become faster.
+      free = Math.max(free, performance.now() + delay);
+      const wait = free - performance.now();
+      if (wait <= 0) into.write(chunk);
+      else setTimeout(() => into.write(chunk), wait);
+    });
+    from.on("error", () => {});
+    from.on("close", () => {
+      sockets.delete(from);
+      others.delete(from);
+      if (!kept.delete(from)) into.destroy();
     });
   }
-  const listen = async (port: number): Promise<void> => {
+
+  const server = createServer((near) => {
+    const far = connect(Number(target.port || DEFAULT_PORTS[target.protocol]), target.hostname);
+    carry(near, far);
+    carry(far, near);
+    near.once("close", () => onLeft());
+  });
+  const listen = async (port: number): Promise<number> => {
     server.listen(port, "127.0.0.1");
     await once(server, "listening");
+    const address = server.address();
+    if (typeof address !== "object" || address === null) throw new Error("no address");
+    return address.port;
   };
-  await listen(0);
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("no address");
+  const port = await listen(0);
+
+  function cut(): void {
+    for (const socket of sockets) socket.destroy();
+  }
+  function close(): void {
+    server.close();
+    cut();
+  }
   return {
-    url: Object.assign(new URL(serverUrl), { hostname: "127.0.0.1", port: String(address.port) }).href,
-    silence(): void {
-      for (const socket of sockets) socket.unpipe().pause();
+    url: Object.assign(new URL(serverUrl), { hostname: "127.0.0.1", port: String(port) }).href,
+    cut,
+    pull: close,
+    async plugIn() {
+      if (!server.listening) await listen(port);
     },
-    cut(): void {
-      server.close();
-      for (const socket of sockets) socket.destroy();
+    silence() {
+      for (const [from, into] of others) if (!kept.has(from)) kept.set(from, { into, chunks: [] });
     },
-    async restore(): Promise<void> {
-      if (!server.listening) await listen(address.port);
+    speak() {
+      for (const { into, chunks } of kept.values()) for (const chunk of chunks) into.write(chunk);
+      kept.clear();
     },
+    slow(ms) {
+      delay = ms;
+    },
+    left: () =>
+      new Promise((resolve) => {
+        onLeft = resolve;
+      }),
+    close,
   };
 }

@@ -126,15 +126,15 @@ async function openLines(size: number): Promise<Cluster> {
   const lines = await Promise.all(Array.from({ length: size }, () => openLine(AMQP_URL)));
   const members = lines.map((line) => ({
     url: line.url,
-    kill: async () => line.cut(),
+    kill: async () => line.pull(),
     freeze: () => line.silence(),
-    start: () => line.restore(),
+    start: () => line.plugIn(),
   }));
   return {
     members,
     url: members.map(({ url }) => url).join(";"),
     async release() {
-      for (const line of lines) line.cut();
+      for (const line of lines) line.close();
     },
   };
 }
