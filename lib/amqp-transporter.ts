@@ -1,34 +1,18 @@
-import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Channel, ChannelModel, SocketOptions } from "amqplib";
 import { Errors, Transporters } from "moleculer";
+import { leave, openConnection, withHeartbeat } from "./amqp-connection.ts";
 import { busMessages } from "./metrics.ts";
-import { writeOncePerTurn } from "./once-per-turn.ts";
 import { BATCH, inBatches, type Message, packetsIn } from "./packet-batch.ts";
 
 type Base = InstanceType<typeof Transporters.AMQP>;
-type Options = ConstructorParameters<typeof Transporters.AMQP>[0];
+/** (Moleculer's typings don't know all.) */
+type Options = Base["opts"] & { socketOptions?: SocketOptions };
 
 /** Milliseconds between tries to connect: after the first failure, and at the most. Half of it is chance. */
 const RECONNECT_AFTER = { first: 100, most: 2_000 };
-/** Milliseconds that RabbitMQ has to say goodbye. */
-const FAREWELL = 2_000;
-
 /** Milliseconds between looks whether heartbeats come in. */
 const LISTEN_EVERY = 500;
-
-/** Seconds. A broker that says nothing for two of them, such as one whose machine was lost, is left for another. */
-const HEARTBEAT = 5;
-
-/** The addresses of the brokers in an AMQP_URL, each with a heartbeat unless it has one. */
-const withHeartbeat = (urls: string): string[] =>
-  urls
-    .split(";")
-    .filter(Boolean)
-    .map((text) => {
-      const url = new URL(text);
-      if (!url.searchParams.has("heartbeat")) url.searchParams.set("heartbeat", String(HEARTBEAT));
-      return url.href;
-    });
 
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
 const publishers = new WeakMap<object, unknown>();
@@ -44,6 +28,7 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
  *   hears nobody.
  * - A request to a node that is gone comes back (`mandatory`), and the node is taken off the list at that moment: its
  *   queue of requests goes away with its connection.
+ * - Requests that waited while the process stood still are not run when it goes on.
  * - A message is acknowledged on the channel that brought it, and never put back: what fails once fails always.
  *
  * What a node sends another in one turn of the event loop goes as one message (docs/decisions/0026-batches.md).
@@ -53,19 +38,24 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
  */
 export class AmqpTransporter extends Transporters.AMQP {
   /** @param user that of the URL; without it, messages say nothing */
-  constructor(options: Exclude<Options, string | undefined>, user?: string) {
+  constructor(options: Options, user?: string) {
     super({
       ...options,
       ...(user === undefined ? {} : { messageOptions: { ...options.messageOptions, userId: user } }),
       url: [options.url ?? []].flat().flatMap(withHeartbeat),
     });
     this.user = user;
+    this.socketOptions = options.socketOptions;
   }
 
   readonly user: string | undefined;
+  private readonly socketOptions: SocketOptions | undefined;
+  private attempts = 0;
   private ended = false;
   /** When a heartbeat came in, of any node: by `performance.now()`. */
   private heardAt = 0;
+  /** When this process last had time for itself. */
+  private lookedAt = 0;
   private listening: NodeJS.Timeout | undefined;
 
   override init(...args: Parameters<Base["init"]>): void {
@@ -88,54 +78,88 @@ export class AmqpTransporter extends Transporters.AMQP {
     this.ended = false;
     for (let pause = RECONNECT_AFTER.first; !this.ended; pause = Math.min(pause * 2, RECONNECT_AFTER.most)) {
       try {
-        const lost = (): void => void this.reconnect();
-        // (Moleculer's typings don't know that it is told of a lost connection.)
-        return await Reflect.apply(super.connect, this, [lost]);
-      } catch {
-        this.renew();
+        return await this.attempt();
+      } catch (error) {
+        this.logger.warn("RabbitMQ gives no connection.", error);
         await delay(pause / 2 + (Math.random() * pause) / 2);
       }
     }
   }
 
-  private async reconnect(): Promise<void> {
+  /** One try, with the next of the brokers. What becomes of an earlier connection does not touch this one. */
+  private async attempt(): Promise<void> {
+    const addresses = [this.opts.url ?? []].flat();
+    const { connection, channel, end } = await openConnection(
+      addresses[this.attempts++ % addresses.length] ?? "",
+      {
+        socketOptions: this.socketOptions,
+        prefetch: Number(this.opts.prefetch),
+        onError: (type, error) => this.failed(type, error),
+        onBlocked: (reason) => this.logger.warn("RabbitMQ takes no messages for now.", reason),
+        onReturn: (message) => this.missed(message),
+      },
+    );
+    Object.assign(this, { connection, channel, bindings: [] });
+    channel.on("close", () => this.forget(channel));
+    try {
+      const isAgain = ++this.connectionCount > 1;
+      if (isAgain) await this.transit.makeSubscriptions();
+      this.listen();
+      await this.onConnected(isAgain);
+    } catch (error) {
+      this.forget(channel);
+      void leave(connection);
+      throw error;
+    }
+    void end.then(() => this.lost(connection));
+  }
+
+  /** As Moleculer's does it. */
+  private failed(type: string, error: Error): void {
+    this.logger.error("RabbitMQ failed.", error);
+    this.broker.broadcastLocal("$transporter.error", { error, module: "transporter", type });
+  }
+
+  private forget(channel: Channel): void {
+    if (this.channel === channel) this.channel = null;
+  }
+
+  private async lost(connection: ChannelModel): Promise<void> {
+    if (connection !== this.connection) return;
     this.connected = false;
-    this.channel = null;
     await delay(Math.random() * RECONNECT_AFTER.first);
     if (!this.ended) await this.connect();
   }
 
-  /** Gives the connection up; its end makes `connect` begin anew. */
-  private renew(): void {
-    const { connection } = this;
+  /** Notices from now on when heartbeats don't come in, and when this process stood still. */
+  private listen(): void {
+    this.heardAt = this.lookedAt = performance.now();
     clearInterval(this.listening);
-    // It throws, now or later, when the connection is closing already.
-    new Promise((resolve) => resolve(connection?.close())).catch(() => {});
-    // RabbitMQ may be in no state to answer; and amqplib does not hear the end of a socket that has no error.
-    const silent = new Error("RabbitMQ does not answer.");
-    setTimeout(() => connection?.connection?.stream?.destroy(silent), FAREWELL).unref();
+    this.listening = setInterval(() => {
+      if (this.isDeaf || this.stoodStill) this.renew();
+      this.lookedAt = performance.now();
+    }, LISTEN_EVERY);
+    this.listening.unref();
+  }
+
+  /** Whether nobody waits any more for an answer to what came in meanwhile: it was left, or asked of another node. */
+  private get stoodStill(): boolean {
+    const { requestTimeout } = this.broker.options;
+    return performance.now() - this.lookedAt > (requestTimeout || Number.POSITIVE_INFINITY);
+  }
+
+  /** Gives the connection up; its end makes another. */
+  private renew(): void {
+    clearInterval(this.listening);
+    if (this.connection) void leave(this.connection);
   }
 
   override async disconnect(): Promise<void> {
     this.ended = true;
     clearInterval(this.listening);
-    const farewell = delay(FAREWELL, undefined, { ref: false });
-    await Promise.race([super.disconnect(), farewell]);
-  }
-
-  override onConnected(wasReconnect?: boolean): Promise<unknown> {
-    const { channel, connection } = this;
-    const socket: unknown = connection?.connection?.stream;
-    if (socket instanceof Duplex) writeOncePerTurn(socket);
-    // Moleculer's listener would log the message as it is, with passwords and tokens.
-    channel?.removeAllListeners("return");
-    channel?.on("return", (message: Returned) => this.missed(message));
-    channel?.on("error", () => this.renew());
-    this.heardAt = performance.now();
-    clearInterval(this.listening);
-    this.listening = setInterval(() => this.isDeaf && this.renew(), LISTEN_EVERY);
-    this.listening.unref();
-    return super.onConnected(wasReconnect);
+    const { connection } = this;
+    if (connection) await leave(connection);
+    Object.assign(this, { connected: false, connection: null, channel: null, connectionCount: 0 });
   }
 
   /** Nobody was there for requests: the queue of that node is gone. */
@@ -161,15 +185,19 @@ export class AmqpTransporter extends Transporters.AMQP {
         if (channel === this.channel) this.renew();
         return;
       }
+      if (cmd === "REQ" && this.stoodStill) {
+        this.renew();
+        return;
+      }
       if (cmd === "HEARTBEAT") this.heardAt = performance.now();
       busMessages.inc({ direction: "received" });
       try {
         await Promise.all(packetsIn(message).map((packet) => this.take(cmd, packet, message)));
+        // Another channel does not know this message, and would be closed for it.
+        if (needAck && channel === this.channel) channel?.ack(message);
       } catch (error) {
         this.logger.error("A message could not be handled.", error);
       }
-      // Another channel does not know this message, and would be closed for it.
-      if (needAck && channel === this.channel) channel?.ack(message);
     };
   }
 

@@ -7,6 +7,8 @@ export interface Line {
   url: string;
   /** Ends what is connected. Who connects again may. */
   cut(): void;
+  /** Ends the next connection when the server has sent so many pieces. */
+  cutAfter(pieces: number): void;
   /** Ends what is connected and takes nobody, as when a cable is pulled. */
   pull(): void;
   plugIn(): Promise<void>;
@@ -31,6 +33,7 @@ export async function openLine(serverUrl: string): Promise<Line> {
   const kept = new Map<Socket, { into: Socket; chunks: Buffer[] }>();
   const others = new Map<Socket, Socket>();
   let delay = 0;
+  let piecesOfNext = Number.POSITIVE_INFINITY;
   let onLeft = (): void => {};
 
   function carry(from: Socket, into: Socket): void {
@@ -62,6 +65,13 @@ export async function openLine(serverUrl: string): Promise<Line> {
     carry(near, far);
     carry(far, near);
     near.once("close", () => onLeft());
+    let pieces = piecesOfNext;
+    piecesOfNext = Number.POSITIVE_INFINITY;
+    far.on("data", () => {
+      if (--pieces > 0) return;
+      near.end();
+      far.destroy();
+    });
   });
   const listen = async (port: number): Promise<number> => {
     server.listen(port, "127.0.0.1");
@@ -82,6 +92,9 @@ export async function openLine(serverUrl: string): Promise<Line> {
   return {
     url: Object.assign(new URL(serverUrl), { hostname: "127.0.0.1", port: String(port) }).href,
     cut,
+    cutAfter(pieces) {
+      piecesOfNext = pieces;
+    },
     pull: close,
     async plugIn() {
       if (!server.listening) await listen(port);
