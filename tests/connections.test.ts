@@ -1,6 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import { buildPerson } from "./support/client.ts";
 import { type RunningSystem, startOneProcess } from "./support/system.ts";
 
 /** As many as a process may usually have at once, on either side. */
@@ -11,6 +14,8 @@ const OTHERS = 500;
 const EACH = 50;
 /** Connections that are opened at a time. */
 const AT_ONCE = 100;
+/** Milliseconds: longer than the gateway gives a request's calls. */
+const SLOW = 5_000;
 
 const openFiles = Number(execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" })) || MOST;
 const count = Math.min(MOST, openFiles - OTHERS);
@@ -36,6 +41,28 @@ async function openIdle(): Promise<Socket> {
   await once(socket, "data");
   return socket.on("error", () => {});
 }
+
+test("a body that comes slower than a request's calls may take is taken, and answered", async () => {
+  const { http, tokens } = await buildPerson(system);
+  const body = JSON.stringify({ title: "Typed on a train" });
+  const headers = [
+    "POST /tasks HTTP/1.1",
+    "Host: x",
+    `Authorization: Bearer ${tokens.accessToken}`,
+    "Content-Type: application/json",
+    `Content-Length: ${body.length}`,
+    "Connection: close",
+  ];
+  const socket = connect(Number(url.port), url.hostname);
+  socket.write(`${headers.join("\r\n")}\r\n\r\n${body.slice(0, 1)}`);
+  await delay(SLOW);
+  socket.write(body.slice(1));
+  const answer = await text(socket);
+  const { items } = (await http.get<{ items: unknown[] }>("/tasks")).body;
+
+  expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+  expect(items).toHaveLength(1);
+});
 
 test(`${MOST} idle connections take a bounded memory each, and others are served`, async () => {
   for (let n = 0; n < AT_ONCE; n++) (await openIdle()).destroy();

@@ -23,6 +23,18 @@ const killed = (service: ServiceName): Fault => ({
   heal: (mesh) => mesh.replace(service),
 });
 
+/** Long enough for everybody to leave it, and for what it was asked to be long done by the other. */
+const paused = (service: ServiceName, outage: boolean): Fault => ({
+  name: `one ${service} of two paused 15 s`,
+  outage,
+  async inject(mesh) {
+    mesh.signal(service, "SIGSTOP");
+    await delay(15_000);
+    mesh.signal(service, "SIGCONT");
+    await delay(3_000);
+  },
+});
+
 /** Does something on a connection of its own to the very server. */
 async function onChannel(
   { rabbitmq }: Mesh,
@@ -42,6 +54,9 @@ export const faults: Fault[] = [
   killed("auth"),
   killed("tasks"),
   killed("api"),
+  paused("tasks", false),
+  // Sign-ins that it has taken are not made twice.
+  paused("auth", true),
   { name: "rolling restart of all", outage: false, inject: (mesh) => mesh.roll() },
   {
     name: "RabbitMQ killed, back after 5 s",

@@ -39,7 +39,7 @@ const streams = createEventStreams({
     const bus = busOf(broker, (action, params, options) =>
       broker.call(action, params, { ...options, ...id }),
     );
-    return createCalls(bus)(call);
+    return createCalls(bus).call(call);
   },
 });
 

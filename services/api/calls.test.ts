@@ -19,7 +19,7 @@ function makeBus(outcomes: (string | { error: Error; after?: number })[], nodes 
   const tries: Try[] = [];
   const left = [...outcomes];
   let time = 1_000_000;
-  const call = createCalls({
+  const { call, notCounting } = createCalls({
     async call<T>(_action: string, _params: object, options: object): Promise<T> {
       tries.push({ ...{ meta: {}, timeout: 0 }, ...options });
       const outcome = left.length > 1 ? left.shift() : left[0];
@@ -36,8 +36,13 @@ function makeBus(outcomes: (string | { error: Error; after?: number })[], nodes 
   return {
     tries,
     run: (over: Partial<Call> = {}) =>
-      call<string>({ action: ACTION, params: {}, meta: { operationId: "o" }, again: true, ...over }),
+      call<string>({ action: ACTION, params: {}, meta: { operationId: "o" }, again: "always", ...over }),
     passed: () => time - 1_000_000,
+    /** As somebody's body comes. */
+    read: (ms: number) =>
+      notCounting(async () => {
+        time += ms;
+      }),
   };
 }
 
@@ -67,13 +72,28 @@ describe("a call of a request", () => {
   ])("that must not be done twice has one long try, when the node %s", async (_, failure) => {
     const error = failure("one");
     const bus = makeBus([{ error }, "done"]);
-    await expect(bus.run({ again: false })).rejects.toBe(error);
+    await expect(bus.run({ again: "never" })).rejects.toBe(error);
     expect(bus.tries.map(({ timeout }) => timeout)).toEqual([4_500]);
+  });
+
+  it("that must not be done late is done again when its node is gone, and waited for when it says nothing", async () => {
+    const gone = makeBus([{ error: rejected("one") }, "done"]);
+    expect(await gone.run({ again: "if gone" })).toBe("done");
+    expect(gone.tries).toMatchObject([{ timeout: 4_500 }, { nodeID: "two" }]);
+    const silent = makeBus([{ error: timedOut("one"), after: 4_500 }, "done"]);
+    await expect(silent.run({ again: "if gone" })).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+  });
+
+  it("has all its time however long the client took to send its body", async () => {
+    const bus = makeBus([{ error: timedOut("one"), after: 1_500 }, "done"]);
+    await bus.read(20_000);
+    expect(await bus.run()).toBe("done");
+    expect(bus.tries.map(({ timeout }) => timeout)).toEqual([1_500, 3_000]);
   });
 
   it("that must not be done twice is tried again when nobody took it", async () => {
     const bus = makeBus([{ error: notThere("one") }, "done"]);
-    expect(await bus.run({ again: false })).toBe("done");
+    expect(await bus.run({ again: "never" })).toBe("done");
   });
 
   it.each([
@@ -97,7 +117,7 @@ describe("a call of a request", () => {
       const everywhere = makeBus([{ error }]);
       await expect(everywhere.run()).rejects.toBe(error);
       expect(everywhere.tries).toHaveLength(2);
-      await expect(makeBus([{ error }, "done"]).run({ again: false })).rejects.toBe(error);
+      await expect(makeBus([{ error }, "done"]).run({ again: "never" })).rejects.toBe(error);
     },
   );
 

@@ -11,12 +11,18 @@ const PATIENCE = 2_000;
 /** Milliseconds between tries, where another node would not be asked at once. */
 const PAUSE = 100;
 
+/**
+ * Whether a call that may have had an effect is made again. `always`: doing it twice is as doing it once, also when the
+ * first one is late, up to the four seconds after which nobody runs it any more. `if gone`: only when its node is gone, and
+ * can't be at it still: done late it would undo what came between, or is too much work to be done twice.
+ */
+export type Again = "always" | "if gone" | "never";
+
 export interface Call {
   action: string;
   params: object;
   meta: object;
-  /** Doing it twice is as doing it once, with the same answer. */
-  again: boolean;
+  again: Again;
 }
 
 /** What a request's calls go through. */
@@ -42,14 +48,16 @@ export const busOf = ({ registry }: Pick<ServiceBroker, "registry">, call: Bus["
 
 /** The call certainly had no effect. */
 const NOT_DONE = ["SERVICE_NOT_FOUND", "SERVICE_NOT_AVAILABLE", "BAD_GATEWAY", "QUEUE_FULL"];
-/** It may have had one. */
-const UNKNOWN = ["REQUEST_TIMEOUT", "REQUEST_REJECTED"];
+/** It may have had one, or will. */
+const SILENT = ["REQUEST_TIMEOUT"];
+/** It may have had one; its node is gone. */
+const GONE = ["REQUEST_REJECTED"];
 /** A node's own trouble, which another may not have: a database connection that was cut, a clock that is wrong. */
 const ONCE_MORE = ["unavailable", "invalid_passport"];
 
 interface Failure {
   /** `answered`: that is the answer, whatever it is; `once more`: unless another node says otherwise. */
-  kind: "answered" | "not done" | "unknown" | "once more";
+  kind: "answered" | "not done" | "silent" | "gone" | "once more";
   nodeID?: string;
 }
 
@@ -62,7 +70,8 @@ function readFailure(error: unknown, action: string): Failure {
   if (failed !== action) return { kind: "answered" };
   if (ONCE_MORE.includes(error.type)) return { kind: "once more", ...node };
   if (NOT_DONE.includes(error.type)) return { kind: "not done", ...node };
-  return { kind: UNKNOWN.includes(error.type) ? "unknown" : "answered", ...node };
+  if (GONE.includes(error.type)) return { kind: "gone", ...node };
+  return { kind: SILENT.includes(error.type) ? "silent" : "answered", ...node };
 }
 
 /**
@@ -71,10 +80,18 @@ function readFailure(error: unknown, action: string): Failure {
  * 404 and know no deadline.
  */
 export function createCalls({ call, nodesOf, now, wait }: Bus) {
-  const startedAt = now();
+  let startedAt = now();
   const passed = (): number => now() - startedAt;
 
-  return async <T>({ action, params, meta, again }: Call): Promise<T> => {
+  /** What takes as long as the client does, such as reading what it sends: no part of the deadline. */
+  async function notCounting<T>(work: () => Promise<T>): Promise<T> {
+    const beganAt = now();
+    const result = await work();
+    startedAt += now() - beganAt;
+    return result;
+  }
+
+  async function callWithin<T>({ action, params, meta, again }: Call): Promise<T> {
     const tried = new Set<string>();
     /** A node that has not been tried, when others have. Without one, Moleculer chooses. */
     const another = (): string | undefined =>
@@ -82,7 +99,7 @@ export function createCalls({ call, nodesOf, now, wait }: Bus) {
 
     for (let tries = 1; ; tries++) {
       const left = Math.max(1, DEADLINE - passed());
-      const timeout = again && tries === 1 ? Math.min(FIRST_TRY, left) : left;
+      const timeout = again === "always" && tries === 1 ? Math.min(FIRST_TRY, left) : left;
       const nodeID = another();
       try {
         return await call(action, params, { meta, timeout, ...(nodeID === undefined ? {} : { nodeID }) });
@@ -92,8 +109,9 @@ export function createCalls({ call, nodesOf, now, wait }: Bus) {
         const overtook = isProblem(error, "idempotency_in_flight") && (tries > 1 || "operationId" in meta);
         const worthwhile =
           overtook ||
-          (failure.kind === "unknown" && again) ||
-          (failure.kind === "once more" && again && tries === 1) ||
+          (failure.kind === "silent" && again === "always") ||
+          (failure.kind === "gone" && again !== "never") ||
+          (failure.kind === "once more" && again !== "never" && tries === 1) ||
           (failure.kind === "not done" && passed() < PATIENCE);
         if (!worthwhile || passed() + PAUSE >= DEADLINE) throw error;
         if (failure.nodeID !== undefined) tried.add(failure.nodeID);
@@ -101,5 +119,7 @@ export function createCalls({ call, nodesOf, now, wait }: Bus) {
         if (failure.nodeID === undefined || another() === undefined) await wait(PAUSE);
       }
     }
-  };
+  }
+
+  return { call: callWithin, notCounting };
 }

@@ -25,7 +25,7 @@ async function start({ timing = { heartbeat: NEVER, patience: NEVER }, limits, f
   const reads: { since: number; limit: number; passport: unknown }[] = [];
   let verifications = 0;
   /** Whether calls may be given to another node when one does not answer. */
-  const repeatable = new Set<boolean>();
+  const seen = new Set<string>();
   let verify = async (): Promise<object> => ({
     user: { id: "ada" },
     session: { id: "s" },
@@ -50,7 +50,7 @@ async function start({ timing = { heartbeat: NEVER, patience: NEVER }, limits, f
   const streams = createEventStreams({
     // The gateway's own call is typed by its caller; here, what is answered is what it expects.
     async call({ action, params, meta, again }) {
-      repeatable.add(again);
+      seen.add(again);
       return JSON.parse(JSON.stringify(await answer(action, params, meta)));
     },
     timing,
@@ -81,7 +81,7 @@ async function start({ timing = { heartbeat: NEVER, patience: NEVER }, limits, f
     reads,
     refused,
     verifications: () => verifications,
-    repeatable,
+    again: seen,
     verifyWith: (next: () => Promise<object>) => {
       verify = next;
     },
@@ -163,7 +163,7 @@ describe("a stream", () => {
     expect(stream.seqs()).toEqual(upTo(120));
     expect(gateway.reads.slice(1).map(({ since }) => since)).toEqual([0, 50, 100]);
     expect(gateway.reads.at(-1)?.passport).toBe("fresh");
-    expect([...gateway.repeatable]).toEqual([true]);
+    expect([...gateway.again]).toEqual(["always"]);
   });
 
   it("looks once more, and once only, for all hints that come while it looks", async () => {

@@ -64,7 +64,7 @@ export function createEventStreams({ call, timing = TIMING, limits = LIMITS }: O
           reads(() => {
             waiting.delete(key);
             const action = "tasks.changes";
-            return call({ action, params: { since, limit }, meta: { passport }, again: true }, requestID);
+            return call({ action, params: { since, limit }, meta: { passport }, again: "always" }, requestID);
           });
         const shared = waiting.get(key);
         // What is refused to another session or token is not refused to this one.
@@ -75,7 +75,7 @@ export function createEventStreams({ call, timing = TIMING, limits = LIMITS }: O
       },
       async verify() {
         const verified = await verifications(() =>
-          call<Reader>({ action: "auth.verify", params: { token }, meta: {}, again: true }, requestID),
+          call<Reader>({ action: "auth.verify", params: { token }, meta: {}, again: "always" }, requestID),
         );
         passport = verified.passport;
       },

@@ -24,7 +24,7 @@ const route = Joi.object<Route, true>({
   tagged: Joi.boolean().valid(true),
   conditional: Joi.boolean().valid(true),
   repeatable: Joi.boolean().valid(true),
-  again: Joi.boolean().valid(true),
+  again: Joi.string().valid("always", "if gone"),
   partial: Joi.boolean().valid(true),
   // The gateway follows the log of tasks, and no other.
   stream: Joi.boolean().forbidden(),

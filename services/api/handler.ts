@@ -29,7 +29,7 @@ interface HandlerOptions {
 export function createHandler(route: Route, { trustedProxies, limits, streams }: HandlerOptions): Handler {
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
-    const call = createCalls(busOf(ctx.broker, (...call) => ctx.call(...call)));
+    const { call, notCounting } = createCalls(busOf(ctx.broker, (...call) => ctx.call(...call)));
 
     const client = {
       address: clientAddress(request, trustedProxies),
@@ -42,14 +42,14 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
     else await limits.countAddress(request, response, route);
     const conditions = route.conditional ? readConditions(request) : {};
     const delivery = deliveryOf(route, request);
-    const params = await readParams(route, request, response, pathParams(request));
+    const params = await notCounting(() => readParams(route, request, response, pathParams(request)));
     const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
     const result = await call({
       action: route.text ?? route.action,
       params: { ...params, ...conditions, ...resumed },
       meta,
-      again: route.method === "GET" || route.repeatable === true || route.again === true,
+      again: route.method === "GET" || route.repeatable ? "always" : (route.again ?? "never"),
     });
     if (ctx.meta.replayed === true && "idempotencyKey" in delivery)
       response.setHeader("Idempotency-Replayed", "true");
@@ -81,7 +81,7 @@ type Caller = ResultOf<"auth.verify">;
 
 /** At every request, so that a session that ended is felt at once. */
 async function authenticate(request: IncomingMessage, call: <T>(call: Call) => Promise<T>): Promise<Caller> {
-  return call({ action: "auth.verify", params: { token: bearerToken(request) }, meta: {}, again: true });
+  return call({ action: "auth.verify", params: { token: bearerToken(request) }, meta: {}, again: "always" });
 }
 
 /** RFC 6750, section 2.1: the header, once, and nothing but the header. */

@@ -1,3 +1,5 @@
+import type { Again } from "./calls.ts";
+
 /**
  * One HTTP route: what it calls, who may call it, where its input comes from and what it answers with.
  * A path parameter is always a param of the same name; body and query are read from their own place only.
@@ -28,8 +30,8 @@ export interface Route {
   conditional?: true;
   /** A write that is done once, however often it comes: with an `Idempotency-Key`, or when RabbitMQ repeats it. */
   repeatable?: true;
-  /** Doing it twice is as doing it once, with the same answer: it is tried again when it got none. GETs always are. */
-  again?: true;
+  /** Whether it is tried again when it got no answer (calls.ts). GETs and what is `repeatable` always are. */
+  again?: Again;
   /** Each of the result's `results` may have a `problem`: it becomes a problem document. */
   partial?: true;
   /** The answer does not end: it is the person's changes after the result's `seq`, as they come. */
@@ -41,19 +43,19 @@ export interface Route {
 /** Everything the gateway serves. What is not in this table is not reachable by HTTP. */
 // biome-ignore format: one row a route, so that it reads as the table it is
 export const routes: Route[] = [
-  { method: "POST",   path: "/auth/register",         action: "auth.register", access: "open",   input: "body",  status: 201, location: "/auth/me", again: true },
-  { method: "POST",   path: "/auth/login",            action: "auth.login",    access: "open",   input: "body",  status: 200, again: true },
-  { method: "POST",   path: "/auth/refresh",          action: "auth.refresh",  access: "open",   input: "body",  status: 200, again: true },
-  { method: "POST",   path: "/auth/logout",           action: "auth.logout",   access: "bearer", input: "none",  status: 204, again: true },
+  { method: "POST",   path: "/auth/register",         action: "auth.register", access: "open",   input: "body",  status: 201, location: "/auth/me", again: "if gone" },
+  { method: "POST",   path: "/auth/login",            action: "auth.login",    access: "open",   input: "body",  status: 200, again: "if gone" },
+  { method: "POST",   path: "/auth/refresh",          action: "auth.refresh",  access: "open",   input: "body",  status: 200, again: "always" },
+  { method: "POST",   path: "/auth/logout",           action: "auth.logout",   access: "bearer", input: "none",  status: 204, again: "always" },
   { method: "GET",    path: "/auth/me",               action: "auth.me",       access: "bearer", input: "none",  status: 200 },
-  { method: "PATCH",  path: "/auth/me",               action: "auth.updateMe", access: "bearer", input: "body",  status: 200, bodyAs: "patch", again: true },
+  { method: "PATCH",  path: "/auth/me",               action: "auth.updateMe", access: "bearer", input: "body",  status: 200, bodyAs: "patch", again: "if gone" },
   { method: "DELETE", path: "/auth/me",               action: "auth.deleteMe", access: "bearer", input: "body",  status: 204 },
   { method: "POST",   path: "/auth/password",         action: "auth.changePassword",   access: "bearer", input: "body",  status: 204 },
   { method: "POST",   path: "/auth/password/forgot",  action: "auth.forgotPassword",   access: "open",   input: "body",  status: 202 },
   { method: "POST",   path: "/auth/password/reset",   action: "auth.resetPassword",    access: "open",   input: "body",  status: 204 },
   { method: "POST",   path: "/auth/email/verify",     action: "auth.verifyEmail",      access: "open",   input: "body",  status: 204 },
   { method: "GET",    path: "/auth/sessions",         action: "auth.listSessions",     access: "bearer", input: "none",  status: 200 },
-  { method: "DELETE", path: "/auth/sessions",         action: "auth.endOtherSessions", access: "bearer", input: "none",  status: 204, again: true },
+  { method: "DELETE", path: "/auth/sessions",         action: "auth.endOtherSessions", access: "bearer", input: "none",  status: 204, again: "if gone" },
   { method: "DELETE", path: "/auth/sessions/:id",     action: "auth.endSession",       access: "bearer", input: "none",  status: 204 },
   { method: "POST",   path: "/auth/tokens",           action: "auth.createToken",      access: "bearer", input: "body",  status: 201, location: "/auth/tokens/:id" },
   { method: "GET",    path: "/auth/tokens",           action: "auth.listTokens",       access: "bearer", input: "none",  status: 200 },
@@ -72,7 +74,7 @@ export const routes: Route[] = [
   { method: "GET",    path: "/tasks/:id/history",     action: "tasks.history", access: "bearer", input: "query", status: 200, paged: true },
   { method: "POST",   path: "/tasks/:id/revert",      action: "tasks.revert",  access: "bearer", input: "body",  status: 200, tagged: true, conditional: true, repeatable: true },
   { method: "GET",    path: "/trash",                 action: "tasks.listTrash",  access: "bearer", input: "query", status: 200, paged: true },
-  { method: "DELETE", path: "/trash",                 action: "tasks.emptyTrash", access: "bearer", input: "none",  status: 204, again: true },
+  { method: "DELETE", path: "/trash",                 action: "tasks.emptyTrash", access: "bearer", input: "none",  status: 204, again: "if gone" },
   { method: "POST",   path: "/trash/:id/restore",     action: "tasks.restore", access: "bearer", input: "none",  status: 200, tagged: true, conditional: true, repeatable: true },
   { method: "DELETE", path: "/trash/:id",             action: "tasks.erase",   access: "bearer", input: "none",  status: 204, conditional: true, repeatable: true },
   { method: "GET",    path: "/changes",               action: "tasks.changes", access: "bearer", input: "query", status: 200 },
