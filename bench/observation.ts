@@ -61,7 +61,15 @@ const collector = createServer((sent, answer) => sent.resume().on("end", () => a
 await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
 const address = collector.address();
 const endpoint = `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
-const tracer = openTracer({ endpoint, service: "bench", namespace: "bench", version: "0", instance: "0" });
+const tracer = openTracer({
+  endpoint,
+  service: "bench",
+  namespace: "bench",
+  version: "0",
+  instance: "0",
+  share: 1,
+  onError: console.error,
+});
 traceBy(tracer);
 await measure("and traces");
 traceBy(undefined);

@@ -20,6 +20,7 @@ describe("the settings", () => {
       HOST: "0.0.0.0",
       PORT: 3000,
       OPS_PORT: 3001,
+      OTEL_TRACES_SAMPLER_ARG: 1,
       BUS_USERS: "shared",
       MESH_NAMESPACE: "taskmesh",
       DATA_DIR: ".data",
@@ -134,6 +135,8 @@ describe("the settings", () => {
     ["LOG_FORMAT", "xml"],
     ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"],
     ["OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"],
+    ["OTEL_TRACES_SAMPLER_ARG", "10%"],
+    ["OTEL_TRACES_SAMPLER_ARG", "1.5"],
     ["DRAIN_DELAY", "2m"],
   ])("line 30: refuse %s=%s, by name", (name, value) => {
     expect(violationsOf({ [name]: value })).toEqual(
@@ -198,6 +201,7 @@ describe("the settings", () => {
       LOG_LEVEL: "x",
       LOG_FORMAT: "x",
       OTEL_EXPORTER_OTLP_ENDPOINT: "x",
+      OTEL_TRACES_SAMPLER_ARG: "x",
       DRAIN_DELAY: "x",
     };
     expect(violationsOf(bad).map((violation) => violation.split(" ")[0])).toEqual(Object.keys(bad));

@@ -62,6 +62,8 @@ export interface Env {
   LOG_FORMAT?: "json" | "text";
   /** Collector that traces are sent to by OTLP over HTTP. Without it none are made. */
   OTEL_EXPORTER_OTLP_ENDPOINT?: string;
+  /** Of the traces that begin here, the share that is recorded: OpenTelemetry's `parentbased_traceidratio`. */
+  OTEL_TRACES_SAMPLER_ARG: number;
   /** How long a stopping process of a mesh goes on serving after it said that it is not ready. */
   DRAIN_DELAY: number;
 }
@@ -101,6 +103,7 @@ const schema = Joi.object<Env>({
   LOG_LEVEL: Joi.string().valid("fatal", "error", "warn", "info", "debug", "trace").default("info"),
   LOG_FORMAT: Joi.string().valid("json", "text"),
   OTEL_EXPORTER_OTLP_ENDPOINT: base,
+  OTEL_TRACES_SAMPLER_ARG: Joi.number().min(0).max(1).default(1),
   DRAIN_DELAY: duration("0s", "60s").default(2),
 });
 

@@ -73,12 +73,13 @@ export function isOnBus({ transit }: ServiceBroker): boolean {
 
 /** Resolves to what ends it, once everything is sent. */
 async function startTracing(broker: ServiceBroker, names: string[]): Promise<() => Promise<void>> {
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = loadEnv();
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: share } = loadEnv();
   if (endpoint === undefined) return async () => {};
   const { openTracer } = await import("./otel.ts");
   const { namespace, nodeID: instance, logger } = broker;
   const service = `taskmesh-${names.join("+")}`;
-  const tracer = openTracer({ endpoint, service, namespace, version: VERSION, instance });
+  const onError = (error: unknown): void => logger.warn({ err: error }, "traces could not be sent");
+  const tracer = openTracer({ endpoint, service, namespace, version: VERSION, instance, share, onError });
   traceBy(tracer);
   return () =>
     tracer

@@ -6,9 +6,15 @@ import {
   TraceFlags,
   trace,
 } from "@opentelemetry/api";
+import { setGlobalErrorHandler } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
-import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import {
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
 import type { TraceContext } from "./request-context.ts";
 import type { Tracer } from "./tracing.ts";
 
@@ -17,6 +23,8 @@ const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT };
 const FLUSH_TIMEOUT = 3_000;
 /** Milliseconds between two sendings. */
 const SEND_EVERY = 1_000;
+/** Milliseconds until trouble with the collector is told again. */
+const TELL_EVERY = 60_000;
 
 interface OtelOptions {
   /** Of a collector that takes OTLP over HTTP, without `/v1/traces`. */
@@ -27,12 +35,26 @@ interface OtelOptions {
   namespace: string;
   version: string;
   instance: string;
+  /** Of the traces that begin here, the share that is sent, from 0 to 1. What others began is sent if they said so. */
+  share: number;
+  /** Told at most once a minute that spans could not be sent. They are lost. */
+  onError: (error: unknown) => void;
 }
 
 /** OpenTelemetry's SDK, which sends spans in the background. Loaded only where OTEL_EXPORTER_OTLP_ENDPOINT is set. */
-export function openTracer({ endpoint, service, namespace, version, instance }: OtelOptions): Tracer {
+export function openTracer({
+  endpoint,
+  service,
+  namespace,
+  version,
+  instance,
+  share,
+  onError,
+}: OtelOptions): Tracer {
+  tellOf(onError);
   const exporter = new OTLPTraceExporter({ url: `${endpoint}/v1/traces`, timeoutMillis: FLUSH_TIMEOUT });
   const provider = new TracerProvider({
+    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(share) }),
     resource: resourceFromAttributes({
       "service.name": service,
       "service.namespace": namespace,
@@ -62,6 +84,16 @@ export function openTracer({ endpoint, service, namespace, version, instance }: 
     },
     close: () => provider.shutdown(),
   };
+}
+
+/** The SDK tells its troubles to one place in a process: each second, while a collector is away. */
+function tellOf(onError: OtelOptions["onError"]): void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  setGlobalErrorHandler((error) => {
+    if (performance.now() - toldAt < TELL_EVERY) return;
+    toldAt = performance.now();
+    onError(error);
+  });
 }
 
 function contextOf(parent: TraceContext | undefined) {

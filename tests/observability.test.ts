@@ -16,6 +16,43 @@ const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 const folder = mkdtempSync(join(tmpdir(), "taskmesh-visible-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+test("traces begin at the share that is set, others' are sent as they say, and a collector that is away is told of", async () => {
+  const collector = await startOtlpCollector();
+  const logFile = join(folder, "sampled.log");
+  const system = await startOneProcess({
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_TRACES_SAMPLER_ARG: "0",
+    LOG_FORMAT: "json",
+    TEST_OUTPUT: logFile,
+  });
+  const http = httpFor(system);
+  const ask = (path: string, flags: string, traceId = randomBytes(16).toString("hex")) =>
+    http
+      .get(path, { headers: { traceparent: `00-${traceId}-${randomBytes(8).toString("hex")}-${flags}` } })
+      .then(() => traceId);
+  try {
+    await http.get("/nowhere/begun-here");
+    const left = await ask("/nowhere/left", "00");
+    const kept = await ask("/nowhere/kept", "01");
+    expect(await collector.trace(kept, (spans) => spans.length === 1)).toHaveLength(1);
+    expect(collector.received().match(/"traceId":"[0-9a-f]+"/g)).toEqual([`"traceId":"${kept}"`]);
+    expect(collector.received()).not.toContain(left);
+
+    await collector.stop();
+    const told = (): string[] =>
+      readFileSync(logFile, "utf8")
+        .split("\n")
+        .filter((line) => line.includes("traces could not be sent"));
+    while (told().length === 0) {
+      await ask("/nowhere/lost", "01");
+      await delay(100);
+    }
+    expect(JSON.parse(told()[0] ?? "")).toMatchObject({ level: 40, err: { code: "ECONNREFUSED" } });
+  } finally {
+    await system.stop();
+  }
+}, 60_000);
+
 describe.each([
   ["one process", startOneProcess, ["all"]],
   ["mesh", startMesh, ["api", "auth", "tasks"]],
