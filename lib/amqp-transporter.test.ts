@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 import { AmqpTransporter } from "./amqp-transporter.ts";
 
 describe("the addresses of brokers", () => {
@@ -23,7 +24,7 @@ describe("a queue that RabbitMQ ends", () => {
   it("ends the connection, so that another is made", async () => {
     const close = jest.fn(async () => {});
     const transporter = new AmqpTransporter({ url: "amqp://one" });
-    transporter.connection = { close };
+    transporter.connection = Object.assign(new EventEmitter(), { close, connection: {} });
     await transporter._consumeCB("REQ", true)(null);
     expect(close).toHaveBeenCalledTimes(1);
   });
