@@ -165,6 +165,12 @@ describe("the compose file", () => {
     expect(parse(text).networks).toMatchObject({ bus: internal, database: internal, ops: internal });
   });
 
+  test("has a way out for what is sent elsewhere: mails, and traces from the collector", () => {
+    const internal = ["bus", "database", "ops"];
+    for (const name of ["auth", "otel-collector"])
+      expect(containers[name]?.networks.filter((network) => !internal.includes(network))).toHaveLength(1);
+  });
+
   test("starts with no secret left out and none by default, each of them in the example", () => {
     const secrets = new Set([...text.matchAll(/\$\{(\w*(?:SECRET|PASSWORD))\b/g)].map(([, name]) => name));
     expect([...secrets].sort()).toEqual([
