@@ -9,6 +9,7 @@ import { busService } from "../config/rules.ts";
 import { ownPostgres } from "../scripts/services/postgres.ts";
 import { makeScratchFolder } from "../scripts/services/scratch-folder.ts";
 import { openFirst, type TestServer } from "../scripts/services/source.ts";
+import { makeDatabases, type TaskmeshDatabase } from "./support/compose-databases.ts";
 import { query } from "./support/database.ts";
 
 interface Container {
@@ -164,6 +165,12 @@ describe("the compose file", () => {
     expect(parse(text).networks).toMatchObject({ bus: internal, database: internal, ops: internal });
   });
 
+  test("has a way out for what is sent elsewhere: mails, and traces from the collector", () => {
+    const internal = ["bus", "database", "ops"];
+    for (const name of ["auth", "otel-collector"])
+      expect(containers[name]?.networks.filter((network) => !internal.includes(network))).toHaveLength(1);
+  });
+
   test("starts with no secret left out and none by default, each of them in the example", () => {
     const secrets = new Set([...text.matchAll(/\$\{(\w*(?:SECRET|PASSWORD))\b/g)].map(([, name]) => name));
     expect([...secrets].sort()).toEqual([
@@ -191,16 +198,8 @@ const fillIn = (value: string): string =>
 
 describe("the databases of the compose file", () => {
   const directory = makeScratchFolder("compose");
-  const secret = "0123456789abcdef";
   let server: TestServer;
-  const as = (role: string) => {
-    const url = new URL(server.url);
-    Object.assign(url, {
-      pathname: "/taskmesh",
-      ...(role === "" ? {} : { username: role, password: secret }),
-    });
-    return url.href;
-  };
+  let database: TaskmeshDatabase;
 
   beforeAll(async () => {
     const options = {
@@ -211,14 +210,8 @@ describe("the databases of the compose file", () => {
       signal: new AbortController().signal,
     };
     server = await openFirst("PostgreSQL", ownPostgres(options), "", options);
-    await query(server.url, "CREATE DATABASE taskmesh");
-    const script = readFileSync("deploy/compose/databases.sql", "utf8");
-    await query(as(""), script.replace(/^\\getenv.*$/gm, "").replace(/:'\w+'/g, `'${secret}'`));
-    const env = {
-      ...process.env,
-      AUTH_DATABASE_URL: as("taskmesh_auth"),
-      TASKS_DATABASE_URL: as("taskmesh_tasks"),
-    };
+    database = await makeDatabases(server.url);
+    const env = { ...process.env, AUTH_DATABASE_URL: database.auth, TASKS_DATABASE_URL: database.tasks };
     await promisify(execFile)(process.execPath, ["scripts/migrate.ts", "up"], { env });
   }, 300_000);
 
@@ -228,15 +221,15 @@ describe("the databases of the compose file", () => {
   });
 
   test.each([
-    { role: "taskmesh_auth", schema: "auth", other: "tasks", table: "users" },
-    { role: "taskmesh_tasks", schema: "tasks", other: "auth", table: "tasks" },
-  ])("let $role migrate and use its schema, and see no other", async ({ role, schema, other, table }) => {
-    expect(await query(as(role), `SELECT count(*) FROM ${schema}.${table}`)).toHaveLength(1);
-    const foreign = query(as(role), `SELECT count(*) FROM ${other}.migrations`);
+    { schema: "auth", other: "tasks", table: "users" },
+    { schema: "tasks", other: "auth", table: "tasks" },
+  ] as const)("let the role of $schema migrate and use its schema, and see no other", async (each) => {
+    const { schema, other, table } = each;
+    const url = database[schema];
+    expect(await query(url, `SELECT count(*) FROM ${schema}.${table}`)).toHaveLength(1);
+    const foreign = query(url, `SELECT count(*) FROM ${other}.migrations`);
     await expect(foreign).rejects.toThrow(`permission denied for schema ${other}`);
-    await expect(query(as(role), "CREATE SCHEMA more")).rejects.toThrow("permission denied for database");
-    await expect(query(as(role), "CREATE TABLE public.more ()")).rejects.toThrow(
-      "permission denied for schema",
-    );
+    await expect(query(url, "CREATE SCHEMA more")).rejects.toThrow("permission denied for database");
+    await expect(query(url, "CREATE TABLE public.more ()")).rejects.toThrow("permission denied for schema");
   });
 });

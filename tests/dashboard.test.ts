@@ -42,6 +42,23 @@ function metricsIn(expr: string): { metric: string; labels: string[] }[] {
   return found;
 }
 
+/**
+ * Labels that every alert of an expression has: of sums those they are by, of `absent` those of the selector that it is
+ * given, if it is given no more than that. `null` where it aggregates nothing, and each series keeps its own.
+ */
+function labelsLeft(expr: string): string[] | null {
+  const parts = expr.split(/\bor\b/).map((part) => {
+    const [, absent] = /\babsent\((.*)\)/.exec(part) ?? [];
+    if (absent !== undefined)
+      return /^\w+\{\w+="\w+"\}$/.test(absent) ? [absent.replace(/^.*\{|=.*$/g, "")] : [];
+    if (!/\bsum\b/.test(part)) return null;
+    return (/\bsum by \((.*?)\)/.exec(part)?.[1] ?? "").split(", ");
+  });
+  const limited = parts.filter((part) => part !== null);
+  const [first] = limited;
+  return first?.filter((label) => limited.every((part) => part.includes(label))) ?? null;
+}
+
 /** Prometheus's own, of every target; and labels that it gives. */
 const BY_PROMETHEUS = ["up"];
 const TARGET_LABELS = ["job", "instance"];
@@ -128,6 +145,10 @@ describe("the dashboard", () => {
     expect(schema.validate(dashboard).error).toBeUndefined();
   });
 
+  test("counts Taskmesh's processes alone where all are chosen, and not whatever else Prometheus reads", () => {
+    for (const variable of dashboard.templating.list) expect(variable).not.toHaveProperty("allValue");
+  });
+
   test("has no two panels in one place", () => {
     const taken = new Map<string, string>();
     for (const { title, gridPos } of dashboard.panels)
@@ -161,6 +182,14 @@ describe("the alert rules", () => {
     const file = Joi.object({ groups: Joi.array().items(group).unique("name").required() });
     expect(file.validate(parse(read("alerts.yml"))).error).toBeUndefined();
   });
+
+  test.each(alerts.map(({ alert, expr, annotations }) => [alert, expr, annotations.summary]))(
+    "name in the summary of %s only labels that its expression leaves",
+    (_alert, expr, summary) => {
+      const left = labelsLeft(expr);
+      for (const [, label] of summary.matchAll(/\$labels\.(\w+)/g)) expect(left ?? [label]).toContain(label);
+    },
+  );
 
   test.each(alerts.map(({ alert, annotations }) => [alert, annotations.runbook]))(
     "say of %s what to do about it",

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { parse } from "yaml";
 import { parseEnv, settingNames } from "../config/env.ts";
 import { busService } from "../config/rules.ts";
 import {
@@ -36,8 +37,11 @@ const only = (manifest: Manifest): Container => {
 };
 
 /** A random value for each secret, as somebody fills them in. */
+const examples = ["secrets.env.example", "bus-passwords.env.example"].map((file) =>
+  readEnv(join(PRODUCTION, file)),
+);
 const secrets: Record<string, string> = Object.fromEntries(
-  Object.keys(readEnv(join(PRODUCTION, "secrets.env.example"))).map((name) => [
+  Object.keys(Object.assign({}, ...examples)).map((name) => [
     name,
     /_DATABASE_URL$/.test(name)
       ? "postgres://taskmesh:x@db/taskmesh"
@@ -110,9 +114,10 @@ describe("the Kubernetes manifests", () => {
       });
       expect(strategy.rollingUpdate).toEqual({ maxUnavailable: 0, maxSurge: 1 });
       expect(template.spec.topologySpreadConstraints).toHaveLength(2);
-      // moleculer.config.ts: a stopping node waits 10 s for the calls it has taken.
+      // Its DRAIN_DELAY, of which docs/operations.md says how long it may be; 10 s for the calls it has taken, 8 s for
+      // connections of its clients, 3 s for what is left of its traces.
       const preStop = template.spec.containers[0].lifecycle?.preStop.sleep.seconds ?? 0;
-      expect(template.spec.terminationGracePeriodSeconds).toBeGreaterThan(preStop + 10);
+      expect(template.spec.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(preStop + 4 + 10 + 8 + 3);
     },
   );
 
@@ -175,7 +180,7 @@ describe("the Kubernetes manifests", () => {
     });
   });
 
-  test("let nothing talk but who has to: the API with RabbitMQ alone, the world with the API alone", () => {
+  test("let nothing talk but who has to: the API with RabbitMQ and where traces go, the world with the API alone", () => {
     const policies = ofKind("NetworkPolicy").map(({ metadata, spec }) => ({
       name: metadata.name,
       ...Object(spec),
@@ -201,9 +206,9 @@ describe("the Kubernetes manifests", () => {
         .sort((a, b) => a - b);
     const ways = Object.keys(labels).map((name) => [name, allowed(name, "ingress"), allowed(name, "egress")]);
     expect(ways).toEqual([
-      ["api", [3000, 3001], [5672]],
-      ["auth", [3001], [465, 587, 5432, 5672]],
-      ["tasks", [3001], [5432, 5672]],
+      ["api", [3000, 3001], [4318, 5672]],
+      ["auth", [3001], [465, 587, 4318, 5432, 5672]],
+      ["tasks", [3001], [4318, 5432, 5672]],
       ["migrate", [], [5432]],
       ["rabbitmq", [4369, 5672, 15692, 25672], [443, 4369, 6443, 25672]],
     ]);
@@ -231,14 +236,104 @@ describe("the Kubernetes manifests", () => {
     });
   });
 
+  test("leave the three RabbitMQs alone when the release changes, or a secret that is not theirs", () => {
+    const copy = makeScratchFolder("kubernetes");
+    cpSync(FOLDER, copy, { recursive: true });
+    const file = join(copy, "overlays/production/kustomization.yaml");
+    // The first image is that of the release.
+    writeFileSync(file, readFileSync(file, "utf8").replace(/newTag: .*/, "newTag: 9.9.9"));
+    const next = kustomize(join(copy, "overlays/production"));
+    rmSync(copy, { recursive: true });
+    expect(next.find(({ kind }) => kind === "Deployment")).not.toEqual(ofKind("Deployment")[0]);
+    expect(next.filter(({ kind }) => kind === "RabbitmqCluster")).toEqual(ofKind("RabbitmqCluster"));
+
+    const asked: Record<string, string[]> = {};
+    for (const { valueFrom } of containersIn(ofKind("RabbitmqCluster")).flatMap(({ env = [] }) => env)) {
+      const { name = "", key = "" } = valueFrom?.secretKeyRef ?? {};
+      asked[name] = [...(asked[name] ?? []), key].sort();
+    }
+    // A Secret's name has a hash of all that is in it.
+    const content = Object.keys(asked).map((name) => [
+      name,
+      Object.keys(Object(named("Secret", name).stringData)).sort(),
+    ]);
+    expect(asked).toEqual(Object.fromEntries(content));
+  });
+
+  test("are found by Prometheus: a job for each service, of its ops port alone", () => {
+    const [{ relabel_configs: rules, kubernetes_sd_configs: found }] = parse(
+      readFileSync("deploy/observability/prometheus-kubernetes.yml", "utf8"),
+    ).scrape_configs;
+    expect(found).toEqual([{ role: "pod", namespaces: { names: [ofKind("Namespace")[0]?.metadata.name] } }]);
+    const pods = [...ofKind("Deployment"), ...ofKind("Job")].map(({ spec }) => Object(spec).template);
+    const targets = ["Running", "Failed"].flatMap((phase) =>
+      pods.flatMap(({ metadata, spec }) =>
+        (spec.containers[0].ports ?? [{ name: "" }]).map((port: { name: string }): Record<string, string> => {
+          const labels = Object.entries(metadata.labels).map(([label, value]) => [
+            `__meta_kubernetes_pod_label_${label.replace(/\W/g, "_")}`,
+            value,
+          ]);
+          return {
+            ...Object.fromEntries(labels),
+            __meta_kubernetes_pod_container_port_name: port.name,
+            __meta_kubernetes_pod_phase: phase,
+            __meta_kubernetes_pod_name: `${metadata.labels["app.kubernetes.io/name"]}-0`,
+          };
+        }),
+      ),
+    );
+    const kept = targets.map((target) => relabel(target, rules)).filter((target) => target !== null);
+    const port = "__meta_kubernetes_pod_container_port_name";
+    expect(kept.map((target) => [target.job, target.instance, target[port]])).toEqual(
+      services.map((name) => [name, `${name}-0`, "ops"]),
+    );
+    // Else whoever scrapes by annotations would count each twice, under another job.
+    for (const { metadata } of pods) expect(metadata.annotations).toBeUndefined();
+  });
+
+  test.each(["README.md", "docs/operations.md"])(
+    "are applied as %s says only once the last release's Job is deleted",
+    (file) => {
+      for (const [block] of readFileSync(file, "utf8").matchAll(/^```bash$.*?^```$/gms)) {
+        const before = block.split(/kubectl apply -k/)[0];
+        if (before !== block) expect(before).toMatch(/delete job migrate --ignore-not-found/);
+      }
+    },
+  );
+
   test("migrate before anything else is applied, and hold no secret's value", () => {
     const first = manifests.filter(({ metadata }) => metadata.labels?.["taskmesh/apply"] === "first");
-    expect(first.map(({ kind }) => kind).sort()).toEqual(["ConfigMap", "Job", "Namespace", "Secret"]);
-    expect(Object.values(readEnv(join(PRODUCTION, "secrets.env.example"))).join("")).toBe("");
-    expect(readFileSync(".gitignore", "utf8")).toMatch(/^secrets\.env$/m);
-    expect(ofKind("Secret")).toHaveLength(1);
+    expect(first.map(({ kind }) => kind).sort()).toEqual([
+      "ConfigMap",
+      "Job",
+      "Namespace",
+      "Secret",
+      "Secret",
+    ]);
+    expect(examples.flatMap((example) => Object.values(example)).join("")).toBe("");
+    const ignored = readFileSync(".gitignore", "utf8").split("\n");
+    for (const { metadata } of ofKind("Secret")) expect(ignored).toContain(`${metadata.name}.env`);
   });
 });
+
+interface Relabelling {
+  source_labels: string[];
+  regex?: string;
+  action?: string;
+  target_label: string;
+}
+
+/** A target's labels as Prometheus makes them, by what the rules here use; `null` where it drops the target. */
+function relabel(target: Record<string, string>, rules: Relabelling[]): Record<string, string> | null {
+  const labels = { ...target };
+  for (const { source_labels, regex = ".*", action = "replace", target_label } of rules) {
+    const value = source_labels.map((name) => labels[name] ?? "").join(";");
+    const matches = new RegExp(`^(?:${regex})$`).test(value);
+    if (action === "replace") labels[target_label] = value;
+    else if (matches !== (action === "keep")) return null;
+  }
+  return labels;
+}
 
 /** Whether a NetworkPolicy's selector means a pod with these labels. */
 function selects(selector: Record<string, unknown>, labels: Record<string, string>): boolean {

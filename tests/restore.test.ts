@@ -1,36 +1,49 @@
-import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { runOwned } from "../scripts/services/owned-process.ts";
+import { startPostgres } from "../scripts/services/postgres-server.ts";
 import { findProgram } from "../scripts/services/programs.ts";
 import { makeScratchFolder } from "../scripts/services/scratch-folder.ts";
 import type { Changes } from "../services/tasks/changes.schema.ts";
 import type { Task } from "../services/tasks/task.schema.ts";
 import { buildPerson, buildTask, httpFor, type Person, signIn } from "./support/client.ts";
+import { makeDatabases } from "./support/compose-databases.ts";
 import { createDatabase, query } from "./support/database.ts";
 import { type RunningSystem, startOneProcess } from "./support/system.ts";
 
+const manual = readFileSync("docs/operations.md", "utf8");
 /** What the document has to be run after a restore. */
-const [lift = ""] = /UPDATE tasks\.change_heads[^;]*;/.exec(readFileSync("docs/operations.md", "utf8")) ?? [];
+const [lift = ""] = /UPDATE tasks\.change_heads[^;]*;/.exec(manual) ?? [];
+/** How the document calls one of PostgreSQL's tools, up to where it names the database and the file. */
+const options = (program: string): string[] => {
+  const [, found] = new RegExp(`^ *${program} (--.*?) --(?:file|dbname)=`, "m").exec(manual) ?? [];
+  if (found === undefined) throw new Error(`docs/operations.md has no ${program}`);
+  return found.split(" ");
+};
 
 const run = async (program: string, ...args: string[]): Promise<void> => {
   const { code, output } = await runOwned([findProgram(program) ?? program, ...args]);
   if (code !== 0) throw new Error(output);
 };
 
-/** Whether PostgreSQL's tools are here, and as new as the server: older ones refuse it. */
-function canDump(): boolean {
-  const [psql, dump] = [findProgram("psql"), findProgram("pg_dump")];
-  if (psql === null || dump === null || findProgram("pg_restore") === null) return false;
-  const major = (text: string): number => Number(/\d+/.exec(text)?.[0]);
-  const ask = (program: string, ...args: string[]) =>
-    major(execFileSync(program, args, { encoding: "utf8" }));
-  return ask(dump, "--version") >= ask(psql, "-Atc", "SHOW server_version", process.env.DATABASE_URL ?? "");
+/** Where PostgreSQL's programs are, if all of them are here: the tools, and servers to use them on. */
+function findPrograms(): string | null {
+  const folders = ["initdb", "pg_dump", "pg_restore"].map((name) => dirname(findProgram(name) ?? ""));
+  const [folder = "."] = folders;
+  return folder !== "." && folders.every((each) => each === folder) ? folder : null;
+}
+
+interface Database {
+  /** Of whom the document has make and restore a dump. */
+  admin: string;
+  /** Settings of the services. */
+  env: Record<string, string>;
 }
 
 const directory = makeScratchFolder("restore");
-let old: RunningSystem;
+/** What ends the servers, or drops the databases, that were made here. */
+const drops: (() => Promise<void>)[] = [];
 let ada: Person;
 /** As it was at the dump, then changed. */
 let kept: Task;
@@ -40,54 +53,78 @@ let unknown: number;
 let restored: RunningSystem;
 let database: Database;
 
-type Database = Awaited<ReturnType<typeof createDatabase>>;
-
-/** By the tools that the document names. */
-async function dump(source: string): Promise<() => Promise<Database>> {
-  const file = join(directory, "taskmesh.dump");
-  await run("pg_dump", "--format=custom", "--schema=auth", "--schema=tasks", `--file=${file}`, source);
-  return async () => {
-    const copy = await createDatabase();
-    await run("pg_restore", "--exit-on-error", "--single-transaction", `--dbname=${copy.url}`, file);
-    return copy;
-  };
+/** A server that has what deploy/compose/databases.sql makes, and nothing else: roles are a server's, not a database's. */
+async function newServer(programs: string, name: string): Promise<Database> {
+  const server = await startPostgres({ programs, directory: join(directory, name) });
+  drops.push(server.release);
+  const { admin, auth, tasks } = await makeDatabases(server.url);
+  return { admin, env: { AUTH_DATABASE_URL: auth, TASKS_DATABASE_URL: tasks } };
 }
+
+async function newDatabase(template?: string): Promise<Database> {
+  const { url, drop } = await createDatabase(template);
+  drops.push(drop);
+  return { admin: url, env: { DATABASE_URL: url } };
+}
+
+/** By the tools that the document names, and into another server. */
+const byTools = (programs: string) => ({
+  make: () => newServer(programs, "old"),
+  async dump({ admin }: Database): Promise<() => Promise<Database>> {
+    const file = join(directory, "taskmesh.dump");
+    await run("pg_dump", ...options("pg_dump"), `--file=${file}`, admin);
+    return async () => {
+      const fresh = await newServer(programs, "new");
+      await run("pg_restore", ...options("pg_restore"), `--dbname=${fresh.admin}`, file);
+      return fresh;
+    };
+  },
+});
 
 /** By the server itself, where those tools are not; it copies a database that nobody is connected to. */
-async function copy(source: string): Promise<() => Promise<Database>> {
-  const name = new URL(source).pathname.slice(1);
-  const admin = process.env.DATABASE_URL ?? "";
-  await query(admin, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
-  await query(admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", [
-    name,
-  ]);
-  const copied = await createDatabase(name);
-  await query(admin, `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
-  return async () => copied;
-}
+const byCopy = {
+  make: () => newDatabase(),
+  async dump({ admin: source }: Database): Promise<() => Promise<Database>> {
+    const name = new URL(source).pathname.slice(1);
+    const admin = process.env.DATABASE_URL ?? "";
+    await query(admin, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+    await query(admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", [
+      name,
+    ]);
+    const copied = await newDatabase(name);
+    await query(admin, `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+    return async () => copied;
+  },
+};
 
 async function restore(): Promise<void> {
-  old = await startOneProcess();
-  ada = await buildPerson(old);
-  kept = await buildTask(ada, { title: "Kept" });
-  const place = async () => (await ada.http.get<Changes>("/changes")).body.nextSince;
-  known = Number(await place());
-  const bringBack = await (canDump() ? dump : copy)(old.databaseUrl);
-  await ada.http.patch(`/tasks/${kept.id}`, { title: "Lost" });
-  await buildTask(ada, { title: "Lost, too" });
-  unknown = Number(await place());
-
-  database = await bringBack();
-  await query(database.url, lift);
+  const programs = findPrograms();
+  const { make, dump } = programs === null ? byCopy : byTools(programs);
+  const lost = await make();
+  const old = await startOneProcess(lost.env);
+  try {
+    ada = await buildPerson(old);
+    kept = await buildTask(ada, { title: "Kept" });
+    const place = async () => Number((await ada.http.get<Changes>("/changes")).body.nextSince);
+    known = await place();
+    const bringBack = await dump(lost);
+    await ada.http.patch(`/tasks/${kept.id}`, { title: "Lost" });
+    await buildTask(ada, { title: "Lost, too" });
+    unknown = await place();
+    database = await bringBack();
+  } finally {
+    await old.stop();
+  }
+  await query(database.admin, lift);
   const { AUTH_SECRET = "", MESH_NAMESPACE = "" } = old.env;
-  restored = await startOneProcess({ DATABASE_URL: database.url, AUTH_SECRET, MESH_NAMESPACE });
+  restored = await startOneProcess({ ...database.env, AUTH_SECRET, MESH_NAMESPACE });
 }
 
 describe("a database restored from a back-up", () => {
   beforeAll(restore, 120_000);
   afterAll(async () => {
-    await Promise.all([old?.stop(), restored?.stop()]);
-    await database?.drop();
+    await restored?.stop();
+    await Promise.all(drops.map((drop) => drop()));
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -127,7 +164,7 @@ describe("a database restored from a back-up", () => {
     await restored.stop();
     const keys = (command: string, env: Record<string, string>) =>
       runOwned([process.execPath, "scripts/keys.ts", command], {
-        env: { PATH: process.env.PATH, AUTH_DATABASE_URL: database.url, ...env },
+        env: { PATH: process.env.PATH, ...database.env, ...env },
       });
     const wrong = randomBytes(32).toString("base64url");
     expect(await keys("reseal", { AUTH_SECRET: after, OLD_AUTH_SECRET: wrong })).toMatchObject({
@@ -139,7 +176,7 @@ describe("a database restored from a back-up", () => {
     });
     expect(await keys("rotate", { AUTH_SECRET: after })).toMatchObject({ code: 0 });
 
-    restored = await startOneProcess({ DATABASE_URL: database.url, AUTH_SECRET: after, MESH_NAMESPACE });
+    restored = await startOneProcess({ ...database.env, AUTH_SECRET: after, MESH_NAMESPACE });
     expect((await httpFor(restored, accessToken).get("/tasks")).status).toBe(200);
     expect((await httpFor(restored).post("/auth/refresh", { refreshToken })).status).toBe(401);
     await signIn(restored, ada);
