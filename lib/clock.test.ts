@@ -35,6 +35,36 @@ describe("the clock of a process", () => {
     expect(clock()).toBe(NOON + 50);
   });
 
+  it("goes by the quickest of three readings when they are slow: one may have waited for a connection", async () => {
+    const taking = [2_000, 300, 1_000];
+    let readings = 0;
+    stop = await keepTime(async () => {
+      jest.advanceTimersByTime(taking[readings++] ?? 0);
+      return NOON;
+    }, fail);
+    // What has passed since the quickest: half of its time, and the third.
+    expect(clock()).toBe(NOON + 150 + 1_000);
+    expect(readings).toBe(3);
+  });
+
+  it("is compared at once when the machine was asleep, until that succeeds", async () => {
+    const errors: unknown[] = [];
+    const hour = 60 * MINUTE;
+    const times = [async () => NOON, () => Promise.reject(new Error("no network")), async () => NOON + hour];
+    stop = await keepTime(
+      () => times.shift()?.() ?? Promise.resolve(0),
+      (error) => errors.push(error),
+    );
+    // The time that a process has been running stands still meanwhile.
+    jest.setSystemTime(Date.now() + hour);
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(errors).toMatchObject([{ message: "no network" }]);
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(clock()).toBe(NOON + hour);
+    await jest.advanceTimersByTimeAsync(10_000);
+    expect(clock()).toBe(NOON + hour + 10_000);
+  });
+
   it("is compared every minute, and goes on by itself when that fails", async () => {
     const errors: unknown[] = [];
     const times = [async () => NOON, () => Promise.reject(new Error("away")), async () => NOON + 3 * MINUTE];

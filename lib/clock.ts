@@ -1,5 +1,13 @@
 /** Milliseconds between two looks at a better clock: it is no further off than two clocks drift apart in that time. */
 const SET_EVERY = 60_000;
+/** Milliseconds between two looks whether the machine was asleep, which stops the time that a process has been running. */
+const LOOK_EVERY = 1_000;
+/** Milliseconds that the machine's two clocks may drift apart in between. */
+const DRIFT = 1_000;
+/** Milliseconds that a good reading takes at the most: half of them is what it may be off. */
+const QUICK = 250;
+/** Readings until the quickest has to do: one may have waited for a connection. */
+const READINGS = 3;
 
 /** What is added to the time that this process has been running, which nobody can set. */
 let offset: number | undefined;
@@ -23,15 +31,39 @@ export async function keepTime(
   read: () => Promise<number>,
   onError: (error: unknown) => void,
 ): Promise<() => void> {
+  let stopped = false;
+  /** What the machine's own clock was ahead of the process's running time when the time was taken. */
+  let gap = 0;
+
   async function set(): Promise<void> {
-    const asked = performance.now();
-    const time = await read();
-    // It was read at some moment between question and answer.
-    offset = time - (asked + performance.now()) / 2;
+    let best = { took: Number.POSITIVE_INFINITY, offset: 0 };
+    for (let n = 0; n < READINGS && best.took > QUICK; n++) {
+      const asked = performance.now();
+      const time = await read();
+      const answered = performance.now();
+      // It was read at some moment between question and answer.
+      const reading = { took: answered - asked, offset: time - (asked + answered) / 2 };
+      if (reading.took < best.took) best = reading;
+    }
+    if (stopped) return;
+    offset = best.offset;
+    gap = Date.now() - performance.now();
   }
   await set();
-  const timer = setInterval(() => void set().catch(onError), SET_EVERY);
+  let setting: Promise<void> | undefined;
+  let due = performance.now() + SET_EVERY;
+  const timer = setInterval(() => {
+    const slept = Math.abs(Date.now() - performance.now() - gap) > DRIFT;
+    if (setting || (!slept && performance.now() < due)) return;
+    due = performance.now() + SET_EVERY;
+    setting = set()
+      .catch(onError)
+      .finally(() => {
+        setting = undefined;
+      });
+  }, LOOK_EVERY);
   return () => {
+    stopped = true;
     clearInterval(timer);
     offset = undefined;
   };

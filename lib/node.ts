@@ -50,7 +50,6 @@ export async function startNode(services: readonly string[]): Promise<MeshNode> 
       startDraining(broker);
       // Whoever sends requests here asks now and then whether to: until then they still come.
       if (broker.transit) await delay(DRAIN_DELAY * 1000);
-      await endHeartbeats(broker);
       await broker.stop();
       await stopTracing();
       await ops.close();
@@ -85,16 +84,6 @@ async function startTracing(broker: ServiceBroker, names: string[]): Promise<() 
     tracer
       .close()
       .catch((error: unknown) => logger.warn({ err: error }, "the last traces could not be sent"));
-}
-
-/**
- * A heartbeat into a channel that is just being closed would end the process by an unhandled rejection. None begins
- * any more; one that is measuring the processor's load has been sent when another such measurement is done.
- */
-async function endHeartbeats(broker: ServiceBroker): Promise<void> {
-  if (!broker.transit) return;
-  broker.registry.discoverer.disableHeartbeat();
-  await broker.getCpuUsage();
 }
 
 const fileOf = (service: string): string =>

@@ -1,4 +1,5 @@
 import { databaseQueries, observePool, type PoolState } from "./metrics.ts";
+import { sqlState } from "./sql-state.ts";
 import { inSpan } from "./tracing.ts";
 
 const OPERATIONS = [
@@ -14,6 +15,8 @@ const OPERATIONS = [
   "set",
 ];
 
+/** There is such a row already: an e-mail address that has an account, a request that came before. Nobody's failure. */
+const UNIQUE_VIOLATION = "23505";
 /** Characters of a statement that a trace holds. */
 const MAX_STATEMENT = 2_000;
 
@@ -43,7 +46,7 @@ export function observeQuery<T>(args: unknown[], run: () => Promise<T>): Promise
     databaseQueries.observe({ operation, outcome }, (performance.now() - startedAt) / 1000);
   answer.then(
     () => ended("ok"),
-    () => ended("failed"),
+    (error: unknown) => ended(sqlState(error) === UNIQUE_VIOLATION ? "conflict" : "failed"),
   );
   return answer;
 }

@@ -19,13 +19,18 @@ export function oncePerTurn<T>(handOver: (collected: T[]) => void): (item: T) =>
  */
 export function writeOncePerTurn(socket: Writable): void {
   const write = socket.write;
-  const send = oncePerTurn<void>((writes) => {
-    for (const _ of writes) socket.uncork();
-  });
-  const corked = (...args: unknown[]): unknown => {
-    socket.cork();
-    send();
+  let corked = false;
+  const send = (): void => {
+    corked = false;
+    socket.uncork();
+  };
+  const corking = (...args: unknown[]): unknown => {
+    if (!corked) {
+      corked = true;
+      socket.cork();
+      setImmediate(send);
+    }
     return Reflect.apply(write, socket, args);
   };
-  Object.assign(socket, { write: corked });
+  Object.assign(socket, { write: corking });
 }

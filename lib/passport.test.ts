@@ -179,19 +179,19 @@ describe("auth's keys", () => {
     fetchKeys.mockClear();
 
     expect(new Set(await flood())).toEqual(new Set(["invalid_passport"]));
-    expect(fetchKeys).toHaveBeenCalledTimes(0);
+    await flood();
+    expect(fetchKeys).toHaveBeenCalledTimes(1);
     time.now += 5_001;
     await flood();
     await flood();
-    expect(fetchKeys).toHaveBeenCalledTimes(1);
+    expect(fetchKeys).toHaveBeenCalledTimes(2);
   });
 
-  it("are asked for again when a passport names a new one", async () => {
-    const { verify, keys, jwk, header, claims, passport, time } = setUp();
+  it("are asked for again when a passport names a new one, however new the others are", async () => {
+    const { verify, keys, jwk, header, claims, passport } = setUp();
     await verify(passport);
     const rotated = newKeyPair();
     keys.unshift(jwk("key-2", rotated));
-    time.now += 5_001;
 
     const [first, second] = [1, 2].map((n) =>
       verify(forge({ ...header, kid: "key-2" }, { ...claims, n }, rotated.privateKey)),

@@ -3,6 +3,7 @@ import jwt from "jsonwebtoken";
 import { LRUCache } from "lru-cache";
 import { clock as clockOfProcess } from "./clock.ts";
 import { problem } from "./errors.ts";
+import { createMisses } from "./misses.ts";
 
 /**
  * Who a call is made for. The auth service signs it into a passport, and every service that receives a call
@@ -39,7 +40,6 @@ export const PASSPORT_TTL = 60;
 /** `aud` of the passports of one mesh, so that another mesh's are refused. */
 export const passportAudience = (namespace: string): string => `${namespace}/bus`;
 
-const UNKNOWN_KEY_COOLDOWN_MS = 5_000;
 /** A key that auth no longer publishes is forgotten after this. */
 const KEYS_MAX_AGE_MS = 5 * 60_000;
 /** Seconds that clocks of two nodes may differ. */
@@ -64,6 +64,7 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = clockOfPr
   let keys = new Map<string, KeyObject>();
   let loading: Promise<void> | undefined;
   let loadedAt = Number.NEGATIVE_INFINITY;
+  const misses = createMisses(clock);
 
   async function load(): Promise<void> {
     const jwks = await fetchKeys();
@@ -72,18 +73,18 @@ export function createPassportVerifier({ namespace, fetchKeys, clock = clockOfPr
   }
 
   async function keyFor(kid: string): Promise<KeyObject> {
-    // Forged key ids must not turn every call into a request for keys.
     // Whichever way: a clock may have been set back.
     const age = Math.abs(clock() - loadedAt);
-    if (age > KEYS_MAX_AGE_MS || (!keys.has(kid) && age > UNKNOWN_KEY_COOLDOWN_MS)) {
+    if (age > KEYS_MAX_AGE_MS || (!keys.has(kid) && misses.mayLook())) {
       loading ??= load().finally(() => {
         loading = undefined;
       });
       await loading;
     }
     const key = keys.get(kid);
-    if (!key) throw invalid();
-    return key;
+    if (key) return key;
+    misses.note();
+    throw invalid();
   }
 
   return async function verify(passport: unknown): Promise<Identity> {

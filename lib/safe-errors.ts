@@ -1,14 +1,10 @@
 import { Errors, type Middleware, type ServiceBroker } from "moleculer";
 import { problem, unavailable } from "./errors.ts";
 import { aroundAction } from "./middleware.ts";
+import { sqlState } from "./sql-state.ts";
 
 /** Database failures that pass by themselves: no connection, server shutting down, too busy, query cancelled. */
 const TRANSIENT_SQLSTATE = /^(08|53|57)/;
-
-const sqlState = (error: Error): string => {
-  const cause = "original" in error ? error.original : error;
-  return cause instanceof Error && "code" in cause ? String(cause.code) : "";
-};
 
 /** The driver's own words for a connection that ended or went silent under a query; they come without a code. */
 const LOST_CONNECTION =

@@ -1,4 +1,5 @@
 import { currentRequest, inRequest, type TraceContext } from "./request-context.ts";
+import { sqlState } from "./sql-state.ts";
 
 export type Attributes = Record<string, string | number>;
 
@@ -52,7 +53,5 @@ export function inSpan<T>(span: SpanStart, work: () => Promise<T>): Promise<T> {
 function errorName(error: unknown): string {
   if (!(error instanceof Error)) return "error";
   if ("type" in error && typeof error.type === "string" && error.type !== "") return error.type;
-  const original = "original" in error ? error.original : error;
-  const code = original instanceof Error && "code" in original ? String(original.code) : "";
-  return code === "" ? error.name : code;
+  return sqlState(error) || error.name;
 }

@@ -1,6 +1,9 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { openDatabase } from "./database.ts";
+import { UniqueConstraintError } from "sequelize";
+import { databaseQueries } from "../lib/metrics.ts";
+import { createDatabase } from "../tests/support/database.ts";
+import { openDatabase, runOn } from "./database.ts";
 
 /** A message of PostgreSQL's protocol: its type, its length, its content. */
 function message(type: string, content: Buffer): Buffer {
@@ -14,6 +17,30 @@ const READY = message("Z", Buffer.from("I"));
 const FAREWELL = message("E", Buffer.from("SFATAL\0C57P01\0Mterminating connection\0\0"));
 
 describe("a database", () => {
+  it("counts a row that was there already as a conflict, and as failed what really is", async () => {
+    const own = await createDatabase();
+    const database = openDatabase(own.url);
+    const run = runOn(database);
+    const counts = async () => {
+      const { values } = await databaseQueries.get();
+      const of = (outcome: string): number =>
+        values
+          .filter(
+            ({ metricName, labels }) => /_count$/.test(String(metricName)) && labels.outcome === outcome,
+          )
+          .reduce((sum, { value }) => sum + value, 0);
+      return { conflict: of("conflict"), failed: of("failed") };
+    };
+    await run("CREATE TABLE things (id integer PRIMARY KEY)", []);
+    await run("INSERT INTO things VALUES (1)", []);
+    await expect(run("INSERT INTO things VALUES (1)", [])).rejects.toMatchObject({ code: "23505" });
+    await expect(database.query("INSERT INTO things VALUES (1)")).rejects.toThrow(UniqueConstraintError);
+    await expect(run("INSERT INTO nothing VALUES (1)", [])).rejects.toThrow();
+    expect(await counts()).toEqual({ conflict: 2, failed: 1 });
+    await database.close();
+    await own.drop();
+  });
+
   it("that says goodbye in the same breath as hello refuses the query, and the process lives on", async () => {
     const server = createServer((socket) => {
       socket.on("error", () => {});

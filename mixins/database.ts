@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import type { ServiceSchema } from "moleculer";
+import type { Service, ServiceSchema } from "moleculer";
 import DbService from "moleculer-db";
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
 import pg from "pg";
 import {
-  ConnectionError,
   type Model,
   type ModelStatic,
   type Options,
@@ -14,7 +13,8 @@ import {
 } from "sequelize";
 import { keepTime } from "../lib/clock.ts";
 import { observeQuery } from "../lib/observe-sql.ts";
-import { openPipeline, type Pipeline, type Statement } from "./pipeline.ts";
+import { ask, type Statement, takeConnection } from "./connection.ts";
+import { openPipeline, type Pipeline } from "./pipeline.ts";
 
 /** Milliseconds: a database that does not answer fails the call before the gateway gives up on it. */
 const CONNECT_TIMEOUT = 2_000;
@@ -111,17 +111,11 @@ export const runOn =
   };
 
 async function runBare<T extends object>(database: Sequelize, statement: Statement): Promise<T[]> {
-  const connection: object = await database.connectionManager.getConnection({ type: "write" });
-  if (!(connection instanceof pg.Client)) throw new Error("The pool has no connections of pg.");
+  const connection = await takeConnection(database);
   try {
-    const { rows } = await connection.query<T>(statement);
-    return rows;
-  } catch (error) {
-    // Whoever uses a connection next must not wait for an answer that this one gave up.
-    if (error instanceof pg.DatabaseError) throw error;
-    connection.end().catch(() => {});
-    throw new ConnectionError(error instanceof Error ? error : new Error(String(error)));
+    return await ask<T>(database, connection, statement);
   } finally {
+    // (The pool takes none back that was destroyed.)
     database.connectionManager.releaseConnection(connection);
   }
 }
@@ -149,10 +143,23 @@ export const selectList = (model: ModelStatic<Model>): string =>
  */
 export function databaseMixin(database: Sequelize, model: ModelStatic<Model>): Partial<ServiceSchema> {
   class Adapter extends SequelizeAdapter {
-    override connect(): Promise<void> {
+    private logger: Service["logger"] | undefined;
+
+    override init(...[broker, service]: Parameters<SequelizeAdapter["init"]>): void {
+      super.init(broker, service);
+      this.logger = service.logger;
+    }
+
+    override async connect(): Promise<void> {
       // Moleculer deep-clones the schema, adapter included: only a closure hands over this very pool.
       Object.assign(this, { opts: [database] });
-      return super.connect();
+      try {
+        await super.connect();
+      } catch (error) {
+        // moleculer-db tries again and again, and does not say why it has to.
+        this.logger?.warn({ err: error }, "the database can't be used");
+        throw error;
+      }
     }
   }
   const lifecycle: Partial<ServiceSchema> = { ...DbService, actions: {}, settings: {} };

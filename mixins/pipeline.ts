@@ -1,16 +1,10 @@
-import pg from "pg";
+import type pg from "pg";
 import { ConnectionError, type Sequelize } from "sequelize";
 import { writeOncePerTurn } from "../lib/once-per-turn.ts";
+import { ask, type Statement, takeConnection } from "./connection.ts";
 
 /** Connections of a pool that are kept for statements that share them, from the first such statement on. */
 const CONNECTIONS = 2;
-
-export interface Statement {
-  /** Of one that is prepared: the server keeps its plan with the connection. */
-  name?: string;
-  text: string;
-  values: unknown[];
-}
 
 export interface Pipeline {
   /** The statement's rows. @throws what PostgreSQL does, and Sequelize's ConnectionError */
@@ -24,13 +18,12 @@ export interface Pipeline {
  * event loop are one system call, and wake one of the server's processes. Answers come in the order of the statements, so
  * this is for reads that are always short. The connections are of Sequelize's pool, which makes and ends them.
  */
-export function openPipeline({ connectionManager }: Sequelize): Pipeline {
+export function openPipeline(database: Sequelize): Pipeline {
   const slots = new Map<number, Promise<pg.Client>>();
   let turn = 0;
 
   async function take(): Promise<pg.Client> {
-    const connection: object = await connectionManager.getConnection({ type: "write" });
-    if (!(connection instanceof pg.Client)) throw new Error("The pool has no connections of pg.");
+    const connection = await takeConnection(database);
     // An option of pg's that Sequelize does not pass on.
     Object.assign(connection, { pipeline: true });
     // (Its typings don't know of the socket.)
@@ -58,13 +51,10 @@ export function openPipeline({ connectionManager }: Sequelize): Pipeline {
       const taken = slots.get(slot) ?? open(slot);
       const connection = await taken;
       try {
-        return (await connection.query<T>(statement)).rows;
+        return await ask<T>(database, connection, statement);
       } catch (error) {
-        if (error instanceof pg.DatabaseError) throw error;
-        forget(slot, taken);
-        // Waits for what else was asked of it, unless it is dead. Its failure is no news.
-        connectionManager.destroyConnection(connection).catch(() => {});
-        throw new ConnectionError(error instanceof Error ? error : new Error(String(error)));
+        if (error instanceof ConnectionError) forget(slot, taken);
+        throw error;
       }
     },
 
@@ -72,7 +62,7 @@ export function openPipeline({ connectionManager }: Sequelize): Pipeline {
       const taken = [...slots.values()];
       slots.clear();
       for (const outcome of await Promise.allSettled(taken)) {
-        if (outcome.status === "fulfilled") connectionManager.releaseConnection(outcome.value);
+        if (outcome.status === "fulfilled") database.connectionManager.releaseConnection(outcome.value);
       }
     },
   };

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { watch } from "node:fs";
+import { type FSWatcher, readdirSync, watch } from "node:fs";
 import { join } from "node:path";
 import { loadEnv } from "../config/env.ts";
 import { openDataFolder } from "./embedded/data-folder.ts";
@@ -22,6 +22,8 @@ const ROOT = join(import.meta.dirname, "..");
 /** Whose changes count; of the root, the files only. */
 const WATCHED = ["config", "lib", "mixins", "services"];
 const IS_PROGRAM = /\.(ts|js|json|html|css|svg)$/;
+/** A name without a dot, which files of the program don't have. */
+const IS_FOLDER = /^[^.]+$/;
 const IS_TEST = /\.test\.ts$/;
 /** Milliseconds without a change after which the last one is the last: editors write a file in several steps. */
 const SETTLED = 50;
@@ -29,6 +31,7 @@ const SETTLED = 50;
 const env = loadEnv();
 const running: { stop(): Promise<void> }[] = [];
 let services: ChildProcess | undefined;
+let watches: FSWatcher[] = [];
 let stopping = false;
 let changes: NodeJS.Timeout | undefined;
 /** One start or stop after the other. */
@@ -39,10 +42,6 @@ onParentGone(() => stop(0));
 
 try {
   if (env.AUTH_DATABASE_URL === undefined || env.TASKS_DATABASE_URL === undefined) await startDatabase();
-  for (const folder of WATCHED) {
-    watch(join(ROOT, folder), { recursive: true }, (_event, file) => noteChange(file));
-  }
-  watch(ROOT, (_event, file) => noteChange(file));
   restart();
 } catch (error) {
   console.error(explain(error, env.LOG_LEVEL === "debug"));
@@ -63,8 +62,36 @@ async function startDatabase(): Promise<void> {
   running.push(noteRunning(folder, { databaseUrl: postgres.url, authSecret: secret }));
 }
 
-function noteChange(file: string | null): void {
-  if (file === null || !IS_PROGRAM.test(file) || IS_TEST.test(file)) return;
+/**
+ * Folder by folder, and anew before each start, since there may be new ones. A watch that is recursive keeps to the files
+ * that were there first, on Linux, and hears nothing more of one that an editor or git has put another in the place of.
+ */
+function watchFolders(): void {
+  const before = watches;
+  const folders = WATCHED.flatMap((folder) => {
+    const top = join(ROOT, folder);
+    const entries = readdirSync(top, { recursive: true, withFileTypes: true });
+    return [
+      top,
+      ...entries.filter((entry) => entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name)),
+    ];
+  });
+  const noteIn = (_event: string, file: string | null): void => {
+    if (file !== null && (IS_PROGRAM.test(file) || IS_FOLDER.test(file))) noteChange(file);
+  };
+  watches = [
+    watch(ROOT, (_event, file) => {
+      if (file !== null && IS_PROGRAM.test(file)) noteChange(file);
+    }),
+    ...folders.map((folder) => watch(folder, noteIn)),
+  ];
+  // Of a folder that is gone; the one above it has told of that.
+  for (const each of watches) each.on("error", () => each.close());
+  for (const each of before) each.close();
+}
+
+function noteChange(file: string): void {
+  if (IS_TEST.test(file)) return;
   clearTimeout(changes);
   changes = setTimeout(() => {
     console.log(`${file} has changed.`);
@@ -75,19 +102,16 @@ function noteChange(file: string | null): void {
 function restart(): void {
   turn = turn.then(async () => {
     await stopServices();
-    if (!stopping) startServices();
+    if (stopping) return;
+    watchFolders();
+    startServices();
   });
 }
 
 function startServices(): void {
   const child = fork(join(ROOT, "scripts", "start.ts"), {
     cwd: ROOT,
-    env: {
-      LOG_FORMAT: "text",
-      // What has not changed is not compiled again.
-      NODE_COMPILE_CACHE: join(ROOT, "node_modules", ".cache", "taskmesh"),
-      ...process.env,
-    },
+    env: { LOG_FORMAT: "text", ...process.env },
   });
   services = child;
   child.once("exit", (code) => {

@@ -1,5 +1,5 @@
 import { loadEnv } from "../config/env.ts";
-import { isServiceFile, startNode } from "../lib/node.ts";
+import { isServiceFile, type MeshNode, startNode } from "../lib/node.ts";
 import { onParentGone } from "./parent.ts";
 
 const SERVICES = ["auth", "tasks", "api"];
@@ -17,18 +17,22 @@ loadEnv(
   ...(names.includes("tasks") ? (["TASKS_DATABASE_URL"] as const) : []),
 );
 
+let node: MeshNode | undefined;
+let stopping = false;
+async function stop(): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  // One that has not started yet has nothing to finish, and may wait for RabbitMQ or its database for ever.
+  await node?.stop();
+  process.exit(0);
+}
+// Before it starts: the first process of a container has no default action for a signal.
+process.on("SIGTERM", stop);
+process.on("SIGINT", stop);
+onParentGone(stop);
+
 try {
-  const node = await startNode(names);
-  let stopping = false;
-  const stop = async (): Promise<void> => {
-    if (stopping) return;
-    stopping = true;
-    await node.stop();
-    process.exit(0);
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
-  onParentGone(stop);
+  node = await startNode(names);
 } catch (error) {
   console.error(`${names.join(", ")} could not start: ${error instanceof Error ? error.message : error}`);
   process.exit(1);

@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort } from "../scripts/embedded/ports.ts";
@@ -73,6 +81,22 @@ describe("npm run dev, in a copy of the program", () => {
     }
     expect(postgresPid()).toBe(postgres);
     expect((await httpFor({ baseUrl }).get("/tasks")).status).toBe(401);
+  }, 60_000);
+
+  test("hears of files that an editor or git puts in the place of others, again and again, and of new folders", async () => {
+    const routes = join(program, "services", "api", "routes.ts");
+    for (let save = 0; save < 2; save++) {
+      const before = output.split(READY).length - 1;
+      writeFileSync(`${routes}~`, `${readFileSync(routes, "utf8")}\n`);
+      renameSync(`${routes}~`, routes);
+      await said(READY, before + 1);
+    }
+    const folder = join(program, "lib", "more");
+    const before = output.split(READY).length - 1;
+    mkdirSync(folder);
+    await said(READY, before + 1);
+    writeFileSync(join(folder, "new.ts"), "export {};\n");
+    await said(READY, before + 2);
   }, 60_000);
 
   test("says what is wrong with a change, and goes on with the next one", async () => {

@@ -107,6 +107,8 @@ export function openEventStream(response: ServerResponse, position: number, sour
   }
 
   const heartbeat = setInterval(() => {
+    // Its reader may take a while to take the end.
+    if (isOver()) return;
     if (!response.writableNeedDrain) write(HEARTBEAT);
     check();
   }, timing.heartbeat);

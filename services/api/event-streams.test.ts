@@ -183,6 +183,25 @@ describe("a stream", () => {
     expect(gateway.reads.length).toBe(3);
   });
 
+  it("that was ended is written to no more, while its reader takes its time for the end", async () => {
+    const gateway = await start({ timing: { heartbeat: 10, patience: 200 } });
+    await gateway.connect();
+    const response = gateway.response();
+    const errors: Error[] = [];
+    response.on("error", (error) => errors.push(error));
+    await gateway.until(() => gateway.reads.length === 1);
+    while (response.writableLength === 0) {
+      gateway.write(1, "x".repeat(10_000));
+      gateway.streams.changed("ada");
+      await nextTurn();
+    }
+    const closed = once(response, "close");
+    gateway.streams.close();
+    await closed;
+    expect(response.writableEnded).toBe(true);
+    expect(errors).toEqual([]);
+  });
+
   it("shares a look with the person's other streams at the same place", async () => {
     const gateway = await start();
     const streams = [];

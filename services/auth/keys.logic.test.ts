@@ -129,6 +129,21 @@ describe("a key that another one took over from", () => {
     return { keyring, time, old, next };
   };
 
+  it("leaves the new one to be found at once by who has not heard of it, and made-up names to one look in five seconds", async () => {
+    const { keyring, store } = await openKeyring();
+    const list = jest.spyOn(store, "list");
+    const looks = async (...kids: string[]) => {
+      list.mockClear();
+      const found = [];
+      for (const kid of kids) found.push((await keyring.find(kid)) !== undefined);
+      return [found, list.mock.calls.length];
+    };
+    const next = createSigningKey(SECRET, NOW);
+    store.stored.unshift(next);
+    expect(await looks(next.kid, next.kid)).toEqual([[true, true], 1]);
+    expect(await looks("made up", "made up, too", "made up")).toEqual([[false, false, false], 1]);
+  });
+
   it("signs nothing more", async () => {
     const { keyring, next } = await rotate();
     expect(keyring.current().kid).toBe(next.kid);

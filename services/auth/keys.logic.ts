@@ -8,6 +8,7 @@ import {
   type KeyObject,
   randomBytes,
 } from "node:crypto";
+import { createMisses } from "../../lib/misses.ts";
 import type { PublicJwk } from "../../lib/passport.ts";
 
 /** A stored key: the private half is sealed, so a copy of the database signs nothing. */
@@ -38,8 +39,6 @@ export type Keyring = ReturnType<typeof createKeyring>;
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
-/** Forged key ids must not turn every request into a query. */
-const RELOAD_COOLDOWN_MS = 5_000;
 
 /** 32 bytes for one purpose, derived from AUTH_SECRET (RFC 5869). */
 export const deriveKey = (secret: string, purpose: string): Buffer =>
@@ -59,7 +58,7 @@ export function createKeyring({
   let signing: SigningKey | undefined;
   let stored: StoredKey[] = [];
   let publicKeys = new Map<string, KeyObject>();
-  let loadedAt = Number.NEGATIVE_INFINITY;
+  const misses = createMisses(clock);
   let loading: Promise<void> | undefined;
 
   /** Once for all who ask at the same time. */
@@ -73,7 +72,6 @@ export function createKeyring({
   async function load(): Promise<void> {
     stored = await keys.list();
     publicKeys = importPublic(stored);
-    loadedAt = clock();
   }
 
   const verifies = ({ retiredAt }: StoredKey): boolean =>
@@ -102,8 +100,8 @@ export function createKeyring({
 
     /** The key with this id, looked up again when another replica may have made it. */
     async find(kid: string): Promise<KeyObject | undefined> {
-      // Whichever way: a clock may have been set back.
-      if (!publicKeys.has(kid) && Math.abs(clock() - loadedAt) > RELOAD_COOLDOWN_MS) await reload();
+      if (!publicKeys.has(kid) && misses.mayLook()) await reload();
+      if (!publicKeys.has(kid)) misses.note();
       return stored.some((key) => key.kid === kid && verifies(key)) ? publicKeys.get(kid) : undefined;
     },
 
