@@ -1,19 +1,10 @@
-import { setTimeout as delay } from "node:timers/promises";
-import type { Channel, ChannelModel, SocketOptions } from "amqplib";
-import { Errors, Transporters } from "moleculer";
-import { leave, openConnection, withHeartbeat } from "./amqp-connection.ts";
+import type { Message as Delivered } from "amqplib";
+import { Errors, type Transporters } from "moleculer";
+import { type AmqpOptions, ReconnectingTransporter } from "./amqp-reconnecting.ts";
 import { busMessages } from "./metrics.ts";
 import { BATCH, inBatches, type Message, packetsIn } from "./packet-batch.ts";
 
 type Base = InstanceType<typeof Transporters.AMQP>;
-/** (Moleculer's typings don't know all.) */
-type Options = Base["opts"] & { socketOptions?: SocketOptions };
-
-/** Milliseconds between tries to connect: after the first failure, and at the most. Half of it is chance. */
-const RECONNECT_AFTER = { first: 100, most: 2_000 };
-/** Milliseconds between looks whether heartbeats come in. */
-const LISTEN_EVERY = 500;
-
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
 const publishers = new WeakMap<object, unknown>();
 
@@ -21,11 +12,8 @@ const publishers = new WeakMap<object, unknown>();
 export const publisherOf = (packet: object): unknown => publishers.get(packet);
 
 /**
- * Moleculer's AMQP transporter, cured of what a fault drill found (docs/decisions/0024-faults.md):
+ * What goes over RabbitMQ, and how, cured of what a fault drill found (docs/decisions/0024-faults.md):
  *
- * - It connects again at once, not after five seconds, and also when only its channel, a queue or an exchange is lost:
- *   Moleculer's would look connected and hear nothing for ever. A node hears its own heartbeats; when it does not, it
- *   hears nobody.
  * - A request to a node that is gone comes back (`mandatory`), and the node is taken off the list at that moment: its
  *   queue of requests goes away with its connection.
  * - Requests that waited while the process stood still are not run when it goes on.
@@ -36,134 +24,26 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
  * It also says with each message which of RabbitMQ's users sends it, and keeps what others say. RabbitMQ lets nobody
  * give another user's name ("validated user id").
  */
-export class AmqpTransporter extends Transporters.AMQP {
+export class AmqpTransporter extends ReconnectingTransporter {
   /** @param user that of the URL; without it, messages say nothing */
-  constructor(options: Options, user?: string) {
-    super({
-      ...options,
-      ...(user === undefined ? {} : { messageOptions: { ...options.messageOptions, userId: user } }),
-      url: [options.url ?? []].flat().flatMap(withHeartbeat),
-    });
+  constructor(options: AmqpOptions, user?: string) {
+    super(
+      user === undefined
+        ? options
+        : { ...options, messageOptions: { ...options.messageOptions, userId: user } },
+    );
     this.user = user;
-    this.socketOptions = options.socketOptions;
   }
 
   readonly user: string | undefined;
-  private readonly socketOptions: SocketOptions | undefined;
-  private attempts = 0;
-  private ended = false;
-  /** When a heartbeat came in, of any node: by `performance.now()`. */
-  private heardAt = 0;
-  /** When this process last had time for itself. */
-  private lookedAt = 0;
-  private listening: NodeJS.Timeout | undefined;
 
   override init(...args: Parameters<Base["init"]>): void {
     super.init(...args);
     Object.assign(this.broker.metadata, { [BATCH]: true });
   }
 
-  /** Whether this node hears and is heard. Moleculer's own flags stay true when only the channel is lost. */
-  get isOpen(): boolean {
-    return this.connected && this.channel !== null && !this.isDeaf;
-  }
-
-  private get isDeaf(): boolean {
-    const { started, options } = this.broker;
-    return started && performance.now() - this.heardAt > Number(options.heartbeatTimeout) * 1_000;
-  }
-
-  /** Resolves when there is a connection, however long that takes. */
-  override async connect(): Promise<void> {
-    this.ended = false;
-    for (let pause = RECONNECT_AFTER.first; !this.ended; pause = Math.min(pause * 2, RECONNECT_AFTER.most)) {
-      try {
-        return await this.attempt();
-      } catch (error) {
-        this.logger.warn("RabbitMQ gives no connection.", error);
-        await delay(pause / 2 + (Math.random() * pause) / 2);
-      }
-    }
-  }
-
-  /** One try, with the next of the brokers. What becomes of an earlier connection does not touch this one. */
-  private async attempt(): Promise<void> {
-    const addresses = [this.opts.url ?? []].flat();
-    const { connection, channel, end } = await openConnection(
-      addresses[this.attempts++ % addresses.length] ?? "",
-      {
-        socketOptions: this.socketOptions,
-        prefetch: Number(this.opts.prefetch),
-        onError: (type, error) => this.failed(type, error),
-        onBlocked: (reason) => this.logger.warn("RabbitMQ takes no messages for now.", reason),
-        onReturn: (message) => this.missed(message),
-      },
-    );
-    Object.assign(this, { connection, channel, bindings: [] });
-    channel.on("close", () => this.forget(channel));
-    try {
-      const isAgain = ++this.connectionCount > 1;
-      if (isAgain) await this.transit.makeSubscriptions();
-      this.listen();
-      await this.onConnected(isAgain);
-    } catch (error) {
-      this.forget(channel);
-      void leave(connection);
-      throw error;
-    }
-    void end.then(() => this.lost(connection));
-  }
-
-  /** As Moleculer's does it. */
-  private failed(type: string, error: Error): void {
-    this.logger.error("RabbitMQ failed.", error);
-    this.broker.broadcastLocal("$transporter.error", { error, module: "transporter", type });
-  }
-
-  private forget(channel: Channel): void {
-    if (this.channel === channel) this.channel = null;
-  }
-
-  private async lost(connection: ChannelModel): Promise<void> {
-    if (connection !== this.connection) return;
-    this.connected = false;
-    await delay(Math.random() * RECONNECT_AFTER.first);
-    if (!this.ended) await this.connect();
-  }
-
-  /** Notices from now on when heartbeats don't come in, and when this process stood still. */
-  private listen(): void {
-    this.heardAt = this.lookedAt = performance.now();
-    clearInterval(this.listening);
-    this.listening = setInterval(() => {
-      if (this.isDeaf || this.stoodStill) this.renew();
-      this.lookedAt = performance.now();
-    }, LISTEN_EVERY);
-    this.listening.unref();
-  }
-
-  /** Whether nobody waits any more for an answer to what came in meanwhile: it was left, or asked of another node. */
-  private get stoodStill(): boolean {
-    const { requestTimeout } = this.broker.options;
-    return performance.now() - this.lookedAt > (requestTimeout || Number.POSITIVE_INFINITY);
-  }
-
-  /** Gives the connection up; its end makes another. */
-  private renew(): void {
-    clearInterval(this.listening);
-    if (this.connection) void leave(this.connection);
-  }
-
-  override async disconnect(): Promise<void> {
-    this.ended = true;
-    clearInterval(this.listening);
-    const { connection } = this;
-    if (connection) await leave(connection);
-    Object.assign(this, { connected: false, connection: null, channel: null, connectionCount: 0 });
-  }
-
   /** Nobody was there for requests: the queue of that node is gone. */
-  private missed(message: Returned): void {
+  protected override missed(message: Delivered): void {
     const { registry, transit } = this.broker;
     const nodeID = message.fields.routingKey.slice(this.getTopicName("REQ").length + 1);
     for (const packet of packetsIn(message)) {
@@ -271,10 +151,5 @@ const disconnected = (): Error => new Errors.BrokerDisconnectedError("The broker
 
 /** (Moleculer's typings say it is a text.) */
 const nameOf = (action: unknown): string => String(Object(action).name);
-
-/** What RabbitMQ returns. */
-interface Returned extends Message {
-  fields: { routingKey: string };
-}
 
 type Sent = Record<string, unknown> & { packet: { type: string; target?: string | null } };
