@@ -99,14 +99,29 @@ describe("the compose file", () => {
         "BUS_USERS",
         "MAIL_FROM",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_TRACES_SAMPLER_ARG",
         "PUBLIC_URL",
         "REQUIRE_VERIFIED_EMAIL",
         "RESET_URL",
         "SMTP_URL",
         "VERIFY_URL",
       ],
-      tasks: ["AMQP_URL", "BUS_USERS", "OTEL_EXPORTER_OTLP_ENDPOINT", "TASKS_DATABASE_URL"],
-      api: ["AMQP_URL", "BUS_USERS", "CORS_ORIGINS", "OTEL_EXPORTER_OTLP_ENDPOINT", "PORT", "TRUST_PROXY"],
+      tasks: [
+        "AMQP_URL",
+        "BUS_USERS",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "TASKS_DATABASE_URL",
+      ],
+      api: [
+        "AMQP_URL",
+        "BUS_USERS",
+        "CORS_ORIGINS",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "PORT",
+        "TRUST_PROXY",
+      ],
     });
     const { "bus-users": _ofAScript, ...ofServices } = given;
     for (const name of Object.values(ofServices).flat()) expect(settingNames).toContain(name);

@@ -7,6 +7,7 @@ import { buildEmail, buildPerson, httpFor, PASSWORD, signIn } from "./support/cl
 import { query } from "./support/database.ts";
 import { linkIn, type Mail, type MailServer, startMailServer, tokenIn } from "./support/mail-server.ts";
 import { areaUnderCurve } from "./support/mann-whitney.ts";
+import { scrape } from "./support/prometheus.ts";
 import {
   freePort,
   type RunningSystem,
@@ -72,6 +73,12 @@ describe.each([
   });
 
   const forgot = (email: string) => anyone.post("/auth/password/forgot", { email });
+  async function counted(): Promise<{ sent: number; failed: number }> {
+    const auth = system.processes.find(({ name }) => name === "auth" || name === "all");
+    const { value } = await scrape(auth?.opsUrl ?? "");
+    const of = (result: string): number => value("taskmesh_mails_total", { result });
+    return { sent: of("sent"), failed: of("failed") };
+  }
   const reset = (token: string, newPassword = NEW_PASSWORD) =>
     anyone.post("/auth/password/reset", { token, newPassword });
 
@@ -365,10 +372,12 @@ describe.each([
   );
 
   test(
-    "mail waits while the server is down or refuses it, and arrives once",
+    "mail waits while the server is down or refuses it, and arrives once; the metrics count both",
     async () => {
       const { email } = await buildPerson(system);
       await server.find(email, VERIFY);
+      await outboxIsEmpty(system);
+      const before = await counted();
       await server.stop();
       expect((await forgot(email)).status).toBe(202);
       await eventually(async () => expect(await waitingMails(system)).toMatchObject([{ attempts: 1 }]));
@@ -381,6 +390,9 @@ describe.each([
       await outboxIsEmpty(system);
       expect(server.to(email).filter(isReset)).toHaveLength(1);
       expect((await reset(tokenIn(mail))).status).toBe(204);
+      const after = await counted();
+      expect(after.sent - before.sent).toBe(1);
+      expect(after.failed - before.failed).toBeGreaterThanOrEqual(2);
     },
     RETRIES,
   );

@@ -22,12 +22,10 @@ import { yieldToEventLoops } from "./hash-threads.ts";
 import { createIdentityLogic } from "./identities.logic.ts";
 import { createKeyring } from "./keys.logic.ts";
 import { createKeyRepository } from "./keys.repository.ts";
-import { createMailedTokens } from "./mailed-tokens.logic.ts";
+import { wireMail } from "./mail.wiring.ts";
 import { createMailedTokenRepository } from "./mailed-tokens.repository.ts";
-import { createLogMailer, createSmtpMailer, withoutTokens } from "./mailer.ts";
 import { createMailRepository } from "./mails.repository.ts";
 import { authEvents, hashRefusals, hashWaits, observeHashQueue } from "./metrics.ts";
-import { createOutbox } from "./outbox.logic.ts";
 import { createPasswords } from "./passwords.logic.ts";
 import { createRecoveryLogic } from "./recovery.logic.ts";
 import { createSessionLogic } from "./sessions.logic.ts";
@@ -42,11 +40,9 @@ const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
 const ERASURE_INTERVAL = 2_000;
 /** Milliseconds between removals of what throttles no longer need. */
 const THROTTLE_SWEEP_INTERVAL = 10 * 60_000;
-/** Mails of one kind that a person gets before more are dropped for a while. */
-const MAIL_LIMIT = 3;
 
 /** What auth needs of the node that it runs on. */
-interface Node {
+export interface Node {
   /** There is one once the service has been created. */
   log: () => Pick<Service["logger"], "info" | "warn" | "error">;
   /** Calls an action without params, with this passport. */
@@ -55,7 +51,7 @@ interface Node {
   tellGateways: (change: { kind: Change["kind"] | "any"; id: string }) => unknown;
 }
 
-type AuthEnv = ReturnType<typeof loadEnv<"AUTH_DATABASE_URL" | "AUTH_SECRET">>;
+export type AuthEnv = ReturnType<typeof loadEnv<"AUTH_DATABASE_URL" | "AUTH_SECRET">>;
 
 /** Puts the parts of auth together: repositories below, rules above them, and what runs by itself. */
 export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
@@ -119,36 +115,15 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
     clock,
   });
 
-  /** Of its own: a mail on its way holds a connection. */
-  const outboxDatabase = openDatabase(env.AUTH_DATABASE_URL, { max: 2 });
-  observeDatabase("auth-mails", outboxDatabase);
-  const publicUrl = env.PUBLIC_URL ?? `http://localhost:${env.PORT}`;
-  const mailedTokens = createMailedTokens(env.AUTH_SECRET);
-  const outbox = createOutbox({
-    mails: createMailRepository(outboxDatabase),
-    mailedTokens,
-    send:
-      env.SMTP_URL && env.MAIL_FROM
-        ? createSmtpMailer({ url: env.SMTP_URL, from: env.MAIL_FROM })
-        : createLogMailer((mail, subject) => log().info(mail, subject)),
-    pages: {
-      reset_password: env.RESET_URL ?? `${publicUrl}/account/reset`,
-      verify_email: env.VERIFY_URL ?? `${publicUrl}/account/verify`,
-    },
-    limit: env.RATE_LIMIT === "off" ? Number.POSITIVE_INFINITY : MAIL_LIMIT,
-    audit,
-    onError: (error, attempts) =>
-      log().warn({ reason: withoutTokens(error), attempts }, "mail could not be sent and is tried again"),
-    clock,
-  });
+  const mail = wireMail(env, { log, audit });
   const recovery = createRecoveryLogic({
     mails: createMailRepository(database),
     tokens: createMailedTokenRepository(database),
-    mailedTokens,
+    mailedTokens: mail.tokens,
     passwords,
     throttle,
     audit,
-    wake: outbox.wake,
+    wake: mail.wake,
     clock,
   });
 
@@ -159,7 +134,7 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
     eraser,
     passwords,
     throttle,
-    wakeOutbox: outbox.wake,
+    wakeOutbox: mail.wake,
     audit,
     clock,
   });
@@ -228,11 +203,7 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
       passwords.expectCost(await users.findHighestHashCost());
       yieldToEventLoops();
       await changes.start();
-      if (env.AMQP_URL && !env.SMTP_URL)
-        log().warn("SMTP_URL is not set: links to new passwords go to the log, and to nobody's mailbox");
-      if (env.SMTP_URL && !env.PUBLIC_URL && !(env.RESET_URL && env.VERIFY_URL))
-        log().warn(`PUBLIC_URL is not set: links in mails begin with ${publicUrl}`);
-      outbox.start();
+      mail.start();
       const sweepBy = (interval: number, sweep: () => Promise<unknown>, complaint: string) =>
         setInterval(
           () => void sweep().catch((error: unknown) => log().warn({ err: error }, complaint)),
@@ -247,8 +218,7 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
     async stop(): Promise<void> {
       for (const sweep of sweeps) clearInterval(sweep);
       await changes.close();
-      await outbox.stop();
-      await outboxDatabase.close();
+      await mail.stop();
     },
   };
 }

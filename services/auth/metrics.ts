@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, registry } from "../../lib/metrics.ts";
+import type { Mailer } from "./outbox.logic.ts";
 
 const registers = [registry];
 
@@ -8,6 +9,30 @@ export const authEvents = new Counter({
   labelNames: ["event", "result"] as const,
   registers,
 });
+
+// An alert watches it: the first ones of a counter that was not there before are an increase of nothing.
+authEvents.inc({ event: "refresh_reuse", result: "failure" }, 0);
+
+const mails = new Counter({
+  name: "taskmesh_mails_total",
+  help: "Mails that the mail server took, and that it did not: those are tried again",
+  labelNames: ["result"] as const,
+  registers,
+});
+for (const result of ["sent", "failed"]) mails.inc({ result }, 0);
+
+/** Counts what becomes of a mailer's mails. */
+export const observeMailer =
+  (send: Mailer): Mailer =>
+  async (...mail) => {
+    try {
+      await send(...mail);
+    } catch (error) {
+      mails.inc({ result: "failed" });
+      throw error;
+    }
+    mails.inc({ result: "sent" });
+  };
 
 export const hashWaits = new Histogram({
   name: "taskmesh_hash_queue_wait_seconds",
