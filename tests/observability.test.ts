@@ -285,6 +285,8 @@ describe.each([
       expect(
         auth.value("taskmesh_auth_events_total", { event: "login", result: "failure" }),
       ).toBeGreaterThanOrEqual(1);
+      // Watched by an alert, and so there from the start.
+      expect(auth.value("taskmesh_auth_events_total", { event: "refresh_reuse", result: "failure" })).toBe(0);
       expect(auth.value("taskmesh_hash_queue_wait_seconds_count", {})).toBeGreaterThanOrEqual(3);
       expect(
         auth.value("taskmesh_database_pool_connections", { pool: "auth", state: "idle" }),

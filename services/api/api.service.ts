@@ -1,4 +1,3 @@
-import type { ServerResponse } from "node:http";
 import cors from "cors";
 import type { CallingOptions, Context, ServiceBroker, ServiceSchema } from "moleculer";
 import ApiGateway, {
@@ -11,18 +10,16 @@ import { readyAction } from "../../lib/action.ts";
 import { isDraining } from "../../lib/draining.ts";
 import { unavailable } from "../../lib/errors.ts";
 import { boundToRequest, currentRequest } from "../../lib/request-context.ts";
+import { createAliases } from "./aliases.ts";
 import { busOf, createCalls } from "./calls.ts";
 import { committedDocument, documentPages } from "./docs.ts";
 import { createEventStreams } from "./event-streams.ts";
 import { loadRoutes } from "./extra-routes.ts";
-import { createHandler, createMethodFallback, type Handler } from "./handler.ts";
 import { httpServerMixin } from "./http-server.ts";
 import { throttledRequests } from "./metrics.ts";
-import { nameRoute } from "./observe.ts";
 import { pages } from "./pages.ts";
-import { failedOf, pathOf, retryAfterOf, sendProblem, toProblem } from "./problem.ts";
+import { pathOf } from "./problem.ts";
 import { createRateLimits } from "./rate-limit.ts";
-import type { Route } from "./routes.ts";
 
 const env = loadEnv();
 const { routes, document } = await loadRoutes(env.EXTRA_ROUTES, committedDocument);
@@ -41,6 +38,14 @@ const streams = createEventStreams({
     );
     return createCalls(bus).call(call);
   },
+});
+
+const { aliases, fail } = createAliases({
+  routes,
+  pages: [...documentPages(document), ...pages],
+  trustedProxies: env.TRUST_PROXY,
+  limits,
+  streams,
 });
 
 /** Answers a browser may show to scripts of other origins. */
@@ -81,76 +86,6 @@ function logRequest(request: IncomingRequest, response: GatewayResponse, next: (
   next();
 }
 
-type Alias = (request: IncomingRequest, response: GatewayResponse) => void;
-
-/** moleculer-web's aliases: the route table, HEAD wherever there is GET, and an answer for every other method. */
-function aliases(): Record<string, Alias> {
-  const paths = Map.groupBy(
-    [
-      ...routes,
-      ...[...documentPages(document), ...pages].map((page) => ({ ...page, method: "GET" as const })),
-    ],
-    ({ path }) => path,
-  );
-  const table: [string, Alias][] = [];
-  for (const [path, entries] of paths) {
-    const fallback = countedByAddress(createMethodFallback(entries.map(({ method }) => method)));
-    const add = (method: string, handler: Handler, route?: Route): void => {
-      const alias = named(path, guarded(route, fallback, handler));
-      table.push([`${method} ${path}`, alias]);
-      if (method === "GET") table.push([`HEAD ${path}`, alias]);
-    };
-    for (const entry of entries) {
-      if ("action" in entry)
-        add(entry.method, createHandler(entry, { trustedProxies: env.TRUST_PROXY, limits, streams }), entry);
-      else add(entry.method, countedByAddress(entry.handler));
-    }
-    add("*", fallback);
-  }
-  return Object.fromEntries(table);
-}
-
-const named =
-  (path: string, handler: Alias): Alias =>
-  (request, response) => {
-    nameRoute(request, path);
-    handler(request, response);
-  };
-
-const countedByAddress =
-  (handler: Handler): Handler =>
-  async (request, response) => {
-    await limits.countAddress(request, response);
-    await handler(request, response);
-  };
-
-/** Runs a handler and turns whatever it throws into a problem document. */
-const guarded =
-  (route: Route | undefined, fallback: Handler, handler: Handler): Alias =>
-  (request, response) => {
-    // moleculer-web finds the alias of the method that a preflight asks about.
-    const run = request.method === "OPTIONS" ? fallback : handler;
-    run(request, response).catch((error: unknown) => fail(request, response, error, route));
-  };
-
-/** Whatever failed before it was counted is counted here: no such route, or no valid credentials. */
-function fail(request: IncomingRequest, response: ServerResponse, error: unknown, route?: Route): void {
-  limits.countFailed(request, response).then(
-    () => answer(request, response, error, route),
-    (tooMany: unknown) => answer(request, response, tooMany, route),
-  );
-}
-
-function answer(request: IncomingRequest, response: ServerResponse, error: unknown, route?: Route): void {
-  const found = toProblem(error, failedOf(request, route));
-  if (found.status >= 500) {
-    request.$service.logger.error({ code: found.code, err: error }, "request failed");
-  }
-  // Of sign-ins, by auth; the gateway's own limits count themselves.
-  if (found.code === "too_many_attempts") throttledRequests.inc({ policy: "attempts" });
-  sendProblem(response, found, retryAfterOf(error, found));
-}
-
 /** One id for a request through gateway, bus, logs and problem documents. (Typed as options, served as a function.) */
 const requestIds: Record<string, unknown> = {
   rootCallOptions(options: CallingOptions) {
@@ -176,7 +111,7 @@ const apiService: ServiceSchema<ApiSettingsSchema> = {
     routes: [
       {
         path: "/",
-        aliases: aliases(),
+        aliases,
         mappingPolicy: "restrict",
         // Reading input is the handlers' business, after the caller is known.
         bodyParsers: false,

@@ -18,7 +18,7 @@ import type { Route } from "./routes.ts";
 
 export type Handler = (request: IncomingRequest, response: GatewayResponse) => Promise<void>;
 
-interface HandlerOptions {
+export interface HandlerOptions {
   /** How many proxies' `X-Forwarded-For` entries are believed. */
   trustedProxies: number;
   limits: RateLimits;

@@ -1,5 +1,5 @@
 import { Temporal } from "temporal-polyfill";
-import type { DueFilter } from "./list.schema.ts";
+import type { DueFilter } from "./explain.schema.ts";
 
 /** A due time as it is kept. An all-day one has its date, and the beginning of that day in a time zone. */
 export interface Due {

@@ -1,6 +1,7 @@
 import { type Violation, validationFailed } from "../../lib/errors.ts";
 import { type DueCondition, type Range, readDueFilter, readRange } from "./due.logic.ts";
-import { type Explanation, type ListParams, RANGES, type RangeField } from "./list.schema.ts";
+import type { Explanation } from "./explain.schema.ts";
+import { type ListParams, RANGES, type RangeField } from "./list.schema.ts";
 import { PRIORITIES, type Status } from "./task.schema.ts";
 
 /** What a list holds, in the terms of the database. */

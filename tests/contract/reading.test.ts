@@ -1,4 +1,5 @@
-import type { Explanation, TaskPage } from "../../services/tasks/list.schema.ts";
+import type { Explanation } from "../../services/tasks/explain.schema.ts";
+import type { TaskPage } from "../../services/tasks/list.schema.ts";
 import type { Stats } from "../../services/tasks/stats.schema.ts";
 import type { Task } from "../../services/tasks/task.schema.ts";
 import { type Answer, buildPerson, buildTask, type Person } from "../support/client.ts";
