@@ -1,6 +1,4 @@
 import { availableParallelism } from "node:os";
-import type { Service } from "moleculer";
-import type { loadEnv } from "../../config/env.ts";
 import { clock } from "../../lib/clock.ts";
 import { observeDatabase } from "../../lib/observe-sql.ts";
 import { openDatabase } from "../../mixins/database.ts";
@@ -12,7 +10,7 @@ import { createApiTokenLogic } from "./api-tokens.logic.ts";
 import { createApiTokenRepository } from "./api-tokens.repository.ts";
 import { createAudit } from "./audit.logic.ts";
 import { createAuditRepository } from "./audit.repository.ts";
-import { type Change, listenForChanges } from "./changes.repository.ts";
+import { listenForChanges } from "./changes.repository.ts";
 import { createClientLogic } from "./clients.logic.ts";
 import { createClientRepository } from "./clients.repository.ts";
 import { createEraser } from "./erasures.logic.ts";
@@ -26,6 +24,7 @@ import { wireMail } from "./mail.wiring.ts";
 import { createMailedTokenRepository } from "./mailed-tokens.repository.ts";
 import { createMailRepository } from "./mails.repository.ts";
 import { authEvents, hashRefusals, hashWaits, observeHashQueue } from "./metrics.ts";
+import type { AuthEnv, Node } from "./node.ts";
 import { createPasswords } from "./passwords.logic.ts";
 import { createRecoveryLogic } from "./recovery.logic.ts";
 import { createSessionLogic } from "./sessions.logic.ts";
@@ -40,18 +39,6 @@ const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
 const ERASURE_INTERVAL = 2_000;
 /** Milliseconds between removals of what throttles no longer need. */
 const THROTTLE_SWEEP_INTERVAL = 10 * 60_000;
-
-/** What auth needs of the node that it runs on. */
-export interface Node {
-  /** There is one once the service has been created. */
-  log: () => Pick<Service["logger"], "info" | "warn" | "error">;
-  /** Calls an action without params, with this passport. */
-  call: (action: string, passport: string) => Promise<unknown>;
-  /** Tells gateways, which may keep something open, whose rights have changed; `any`: possibly everybody's. */
-  tellGateways: (change: { kind: Change["kind"] | "any"; id: string }) => unknown;
-}
-
-export type AuthEnv = ReturnType<typeof loadEnv<"AUTH_DATABASE_URL" | "AUTH_SECRET">>;
 
 /** Puts the parts of auth together: repositories below, rules above them, and what runs by itself. */
 export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {

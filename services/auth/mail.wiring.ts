@@ -2,11 +2,11 @@ import { clock } from "../../lib/clock.ts";
 import { observeDatabase } from "../../lib/observe-sql.ts";
 import { openDatabase } from "../../mixins/database.ts";
 import type { Audit } from "./audit.logic.ts";
-import type { AuthEnv, Node } from "./auth.wiring.ts";
 import { createMailedTokens } from "./mailed-tokens.logic.ts";
 import { createLogMailer, createSmtpMailer, withoutTokens } from "./mailer.ts";
 import { createMailRepository } from "./mails.repository.ts";
 import { observeMailer } from "./metrics.ts";
+import type { AuthEnv, Node } from "./node.ts";
 import { createOutbox } from "./outbox.logic.ts";
 
 /** Mails of one kind that a person gets before more are dropped for a while. */
