@@ -4,9 +4,7 @@ const SET_EVERY = 60_000;
 const LOOK_EVERY = 1_000;
 /** Milliseconds that the machine's two clocks may drift apart in between. */
 const DRIFT = 1_000;
-/** Milliseconds that a good reading takes at the most: half of them is what it may be off. */
-const QUICK = 250;
-/** Readings until the quickest has to do: one may have waited for a connection. */
+/** Readings of which the quickest counts: one may have waited for a connection. */
 const READINGS = 3;
 
 /** What is added to the time that this process has been running, which nobody can set. */
@@ -37,7 +35,7 @@ export async function keepTime(
 
   async function set(): Promise<void> {
     let best = { took: Number.POSITIVE_INFINITY, offset: 0 };
-    for (let n = 0; n < READINGS && best.took > QUICK; n++) {
+    for (let n = 0; n < READINGS; n++) {
       const asked = performance.now();
       const time = await read();
       const answered = performance.now();
