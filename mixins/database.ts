@@ -19,6 +19,8 @@ import { openPipeline, type Pipeline } from "./pipeline.ts";
 /** Milliseconds: a database that does not answer fails the call before the gateway gives up on it. */
 const CONNECT_TIMEOUT = 2_000;
 const STATEMENT_TIMEOUT = 3_000;
+/** Milliseconds that a transaction may do nothing: its process stands still, and others wait for what it has locked. */
+const IDLE_TIMEOUT = 2_000;
 
 /**
  * Sequelize listens for a connection's errors only after it was told that it is connected. A server that stops at that
@@ -36,7 +38,11 @@ class HeardClient extends pg.Client {
 export const driver = { ...pg, Client: HeardClient };
 
 /** A pool on one PostgreSQL. Nothing is sent before the first query. */
-export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): Sequelize => {
+export const openDatabase = (
+  url: string,
+  pool: Options["pool"] = { max: 10 },
+  { idleInTransaction = IDLE_TIMEOUT } = {},
+): Sequelize => {
   const database = new Sequelize(url, {
     dialect: "postgres",
     dialectModule: driver,
@@ -45,6 +51,7 @@ export const openDatabase = (url: string, pool: Options["pool"] = { max: 10 }): 
     dialectOptions: {
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       statement_timeout: STATEMENT_TIMEOUT,
+      idle_in_transaction_session_timeout: idleInTransaction,
       // A server that stopped answering does not run its own timeout.
       query_timeout: STATEMENT_TIMEOUT + 500,
       keepAlive: true,

@@ -352,6 +352,18 @@ describe.each([
     expect(server.to(email).filter(isReset)).toHaveLength(1);
   });
 
+  test("a mail that the server takes its time for arrives once", async () => {
+    const { email } = await buildPerson(system);
+    await server.find(email, VERIFY);
+    await outboxIsEmpty(system);
+    server.be("dawdle");
+    await forgot(email);
+    await server.find(email, RESET);
+    server.be("take");
+    await outboxIsEmpty(system);
+    expect(server.to(email).filter(isReset)).toHaveLength(1);
+  });
+
   test(
     "an account can be deleted while a mail to it is on its way",
     async () => {

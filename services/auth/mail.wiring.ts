@@ -7,15 +7,18 @@ import { createLogMailer, createSmtpMailer, withoutTokens } from "./mailer.ts";
 import { createMailRepository } from "./mails.repository.ts";
 import { observeMailer } from "./metrics.ts";
 import type { AuthEnv, Node } from "./node.ts";
-import { createOutbox } from "./outbox.logic.ts";
+import { createOutbox, SEND_TIMEOUT_MS } from "./outbox.logic.ts";
 
 /** Mails of one kind that a person gets before more are dropped for a while. */
 const MAIL_LIMIT = 3;
+/** Milliseconds that a sending has beyond its time, to end and to be written down. */
+const SEND_MARGIN = 10_000;
 
 /** Puts together what sends mails: it runs by itself, and is woken for what is new. */
 export function wireMail(env: AuthEnv, { log, audit }: Pick<Node, "log"> & { audit: Audit }) {
-  /** Of its own: a mail on its way holds a connection. */
-  const database = openDatabase(env.AUTH_DATABASE_URL, { max: 2 });
+  // Of its own: a mail on its way holds a connection, in a transaction that has nothing else to do.
+  const idleInTransaction = SEND_TIMEOUT_MS + SEND_MARGIN;
+  const database = openDatabase(env.AUTH_DATABASE_URL, { max: 2 }, { idleInTransaction });
   observeDatabase("auth-mails", database);
   const publicUrl = env.PUBLIC_URL ?? `http://localhost:${env.PORT}`;
   const tokens = createMailedTokens(env.AUTH_SECRET);

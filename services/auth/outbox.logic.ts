@@ -42,7 +42,7 @@ const LIMIT_WINDOW_MS: Record<Purpose, number> = {
 const POLL_INTERVAL_MS = 2_000;
 /** Mails on their way at once; a server that hangs holds up no more than these. */
 const LANES = 2;
-const SEND_TIMEOUT_MS = 20_000;
+export const SEND_TIMEOUT_MS = 20_000;
 /** How long a stopping service waits for a mail on its way. */
 const STOP_GRACE_MS = 3_000;
 /** How long links are remembered that don't work any more. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type ParsedMail, simpleParser } from "mailparser";
 import { SMTPServer } from "smtp-server";
 import { freePort } from "./system.ts";
@@ -9,9 +10,11 @@ export interface Mail extends ParsedMail {
 }
 
 const PATIENCE = 15_000;
+/** Milliseconds: longer than a transaction of ours may do nothing, unless it is made for that. */
+const DAWDLING = 3_000;
 
-/** What the server does with a mail: takes it, refuses it for now, or never answers. */
-type Mood = "take" | "refuse" | "hang";
+/** What the server does with a mail: takes it, at once or after a while, refuses it for now, or never answers. */
+type Mood = "take" | "dawdle" | "refuse" | "hang";
 
 export type MailServer = Awaited<ReturnType<typeof startMailServer>>;
 
@@ -43,6 +46,7 @@ export async function startMailServer() {
           const raw = Buffer.concat(chunks).toString();
           const recipients = session.envelope.rcptTo.map(({ address }) => address);
           take({ ...(await simpleParser(raw)), recipients, raw });
+          if (mood === "dawdle") await delay(DAWDLING);
           callback();
         });
       },
