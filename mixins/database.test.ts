@@ -17,6 +17,15 @@ const READY = message("Z", Buffer.from("I"));
 const FAREWELL = message("E", Buffer.from("SFATAL\0C57P01\0Mterminating connection\0\0"));
 
 describe("a database", () => {
+  it("takes one of the server's processes for a statement, however much it reads", async () => {
+    const own = await createDatabase();
+    const database = openDatabase(own.url);
+    const [setting] = await runOn(database)("SHOW max_parallel_workers_per_gather", []);
+    expect(setting).toEqual({ max_parallel_workers_per_gather: "0" });
+    await database.close();
+    await own.drop();
+  });
+
   it("frees what a transaction holds whose process stands still, in time for who waits for it", async () => {
     const own = await createDatabase();
     const [stuck, next] = [openDatabase(own.url), openDatabase(own.url)];

@@ -23,6 +23,12 @@ const STATEMENT_TIMEOUT = 3_000;
 const IDLE_TIMEOUT = 2_000;
 
 /**
+ * A request has one of the server's processes. With several, to read a whole table can seem cheaper than to walk a person's own
+ * index, which it is for nobody as soon as two do it.
+ */
+const ONE_PROCESS = "-c max_parallel_workers_per_gather=0";
+
+/**
  * Sequelize listens for a connection's errors only after it was told that it is connected. A server that stops at that
  * very moment sends its farewell along, and an error event that nobody hears ends the process. Hearing it is enough:
  * the connection's next query fails.
@@ -52,6 +58,7 @@ export const openDatabase = (
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       statement_timeout: STATEMENT_TIMEOUT,
       idle_in_transaction_session_timeout: idleInTransaction,
+      options: ONE_PROCESS,
       // A server that stopped answering does not run its own timeout.
       query_timeout: STATEMENT_TIMEOUT + 500,
       keepAlive: true,
