@@ -35,6 +35,17 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
+describe("npm 12 and later, which run no package's install script unasked", () => {
+  test("are told of every package that has one", () => {
+    const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8"));
+    const withScript = Object.keys(packages).filter((path) => packages[path].hasInstallScript);
+    const names = withScript.map((path) => path.replace(/^.*node_modules\//, ""));
+    const { allowScripts } = JSON.parse(readFileSync("package.json", "utf8"));
+    expect(names).toContain("node");
+    expect(new Set(Object.keys(allowScripts))).toEqual(new Set(names));
+  });
+});
+
 describe("scripts/run.cjs", () => {
   test("installs once when three scripts start at the same moment on a bare clone", async () => {
     const project = buildProject();
