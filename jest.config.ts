@@ -13,6 +13,7 @@ const config: Config = {
     ],
   },
   transformIgnorePatterns: ["/node_modules/(?!(uuid|temporal-\\w+|lru-cache|p-limit|yocto-queue)/)"],
+  testSequencer: "./tests/support/sequencer.cjs",
   globalSetup: "./tests/support/global-setup.ts",
   globalTeardown: "./tests/support/global-teardown.ts",
   // Most of a test's time is waiting for processes it started: fewer would leave two cores idle.
