@@ -24,6 +24,12 @@ it.each([
   ["a server that went silent", fromDatabase("Query read timeout")],
   ["a server that stops", fromDatabase("terminating connection due to administrator command", "57P01")],
   ["a full disk", fromDatabase("could not extend file", "53100")],
+  ["a disk that fails", fromDatabase("could not read block", "58030")],
+  ["a server that is read-only for now", fromDatabase("cannot execute INSERT", "25006")],
+  ["a transaction that stood still for too long", fromDatabase("terminating connection", "25P03")],
+  ["a deadlock", fromDatabase("deadlock detected", "40P01")],
+  ["a transaction that could not be serialised", fromDatabase("could not serialize access", "40001")],
+  ["a lock that was not to be had", fromDatabase("could not obtain lock", "55P03")],
 ])("%s is an outage, not a fault of ours", async (_, error) => {
   expect(await failWith(error)).toEqual([503, "unavailable"]);
 });

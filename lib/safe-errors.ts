@@ -3,8 +3,11 @@ import { problem, unavailable } from "./errors.ts";
 import { aroundAction } from "./middleware.ts";
 import { sqlState } from "./sql-state.ts";
 
-/** Database failures that pass by themselves: no connection, server shutting down, too busy, query cancelled. */
-const TRANSIENT_SQLSTATE = /^(08|53|57)/;
+/**
+ * Database failures that pass by themselves, and left nothing behind: no connection, too busy, shutting down, read-only,
+ * cancelled, its disk failing; a deadlock, a lock that was not to be had, a transaction that stood still.
+ */
+const TRANSIENT_SQLSTATE = /^(08|25006|25P03|40|53|55P03|57|58)/;
 
 /** The driver's own words for a connection that ended or went silent under a query; they come without a code. */
 const LOST_CONNECTION =

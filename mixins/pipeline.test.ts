@@ -1,3 +1,5 @@
+import { Client } from "pg";
+import { ConnectionError } from "sequelize";
 import { createDatabase, query } from "../tests/support/database.ts";
 import { openLine } from "../tests/support/line.ts";
 import { openDatabase, runOn } from "./database.ts";
@@ -83,6 +85,42 @@ describe("statements of a pipeline", () => {
 
     await expect(hung).rejects.toMatchObject({ code: "57014" });
     expect(await behind).toEqual(numbers);
+  });
+
+  it("fail as an outage, and are prepared anew, when a column has another type than in their plan", async () => {
+    await query(own.url, "CREATE TABLE kinds AS SELECT 1::smallint AS n");
+    const read = () => runOn(database)("SELECT n FROM kinds", [], { prepared: "pipelined" });
+    await Promise.all([read(), read()]);
+    await query(own.url, "ALTER TABLE kinds ALTER n TYPE integer");
+
+    for (const asked of [read(), read()]) await expect(asked).rejects.toThrow(ConnectionError);
+    expect(await Promise.all([read(), read()])).toEqual([[{ n: 1 }], [{ n: 1 }]]);
+  });
+
+  it("fail as an outage behind the one that should have prepared them", async () => {
+    await query(own.url, "CREATE TABLE locked AS SELECT 1 AS n");
+    const owner = new Client({ connectionString: own.url });
+    await owner.connect();
+    await owner.query("BEGIN; LOCK TABLE locked");
+    const read = () => runOn(database)("SELECT n FROM locked", [], { prepared: "pipelined" });
+    const asked = [read(), read(), read(), read()].map((each) =>
+      each.catch((error: Error) => error.constructor.name),
+    );
+    const waiting = "wait_event_type = 'Lock' AND query LIKE '%FROM locked%' AND pid <> pg_backend_pid()";
+    for (let cancelled = 0; cancelled < 2; ) {
+      const rows = await query(own.url, `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE ${waiting}`);
+      cancelled += rows.length;
+    }
+    await owner.query("ROLLBACK");
+    await owner.end();
+
+    expect(await Promise.all(asked)).toEqual([
+      "DatabaseError",
+      "DatabaseError",
+      "ConnectionError",
+      "ConnectionError",
+    ]);
+    expect(await read()).toEqual([{ n: 1 }]);
   });
 
   it("that fail late, with a connection that went silent, take no other connection along", async () => {
