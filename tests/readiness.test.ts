@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type ServiceSchema, Transporters } from "moleculer";
 import { isOnBus } from "../lib/node.ts";
-import { newNamespace, startProjectNode, type TestNode } from "./support/broker.ts";
-import { type RunningSystem, ready, startMesh, stopProcess } from "./support/system.ts";
+import { newNamespace, nodesOf, startProjectNode, type TestNode } from "./support/broker.ts";
+import { type RunningSystem, ready, start, startMesh, stopProcess } from "./support/system.ts";
 
 const nothing: ServiceSchema = { name: "nothing" };
 
@@ -80,6 +80,25 @@ describe("a gateway", () => {
     }
     await answers(`${gateway().opsUrl}/health/ready`, 200);
   });
+
+  test("is ready while one of two nodes of such a service does not answer", async () => {
+    const first = mesh.processes.find(({ name }) => name === "tasks");
+    const second = await start("tasks", ["scripts/service.ts", "tasks"], mesh.env);
+    const other = await startProjectNode([nothing], { namespace: mesh.namespace });
+    try {
+      // What one node has been told, so has the gateway.
+      await nodesOf(other.broker, "tasks", 2);
+      first?.child.kill("SIGSTOP");
+      const answered = [];
+      for (let tries = 0; tries < 4; tries++) {
+        answered.push((await fetch(`${gateway().opsUrl}/health/ready`)).status);
+      }
+      expect(answered).toEqual([200, 200, 200, 200]);
+    } finally {
+      first?.child.kill("SIGCONT");
+      await Promise.all([stopProcess(second.child), other.stop()]);
+    }
+  }, 60_000);
 
   test("that is told to stop is unready first, serves on with connections that it lets go, and then ends", async () => {
     const { child, opsUrl } = gateway();

@@ -11,7 +11,7 @@ import { isDraining } from "../../lib/draining.ts";
 import { unavailable } from "../../lib/errors.ts";
 import { boundToRequest, currentRequest } from "../../lib/request-context.ts";
 import { createAliases } from "./aliases.ts";
-import { busOf, createCalls } from "./calls.ts";
+import { busOf, createCalls, nodesOf } from "./calls.ts";
 import { committedDocument, documentPages } from "./docs.ts";
 import { createEventStreams } from "./event-streams.ts";
 import { loadRoutes } from "./extra-routes.ts";
@@ -60,7 +60,8 @@ const EXPOSED_HEADERS = [
 ];
 /** Services that the gateway can't do without. */
 const NEEDED = ["auth", "tasks"] as const;
-const READY_TIMEOUT = 2_000;
+/** Milliseconds that they have to say that they are ready: less than whoever asks the gateway waits. */
+const READY_TIMEOUT = 1_500;
 
 /** Compares whole origins; one that is not listed gets an answer that its browser withholds. */
 const crossOrigin = cors({
@@ -129,7 +130,12 @@ const apiService: ServiceSchema<ApiSettingsSchema> = {
   actions: {
     ready: readyAction(async (ctx) => {
       if (isDraining(ctx.broker)) throw unavailable();
-      const checks = NEEDED.map((name) => ctx.call(`${name}.ready`, {}, { timeout: READY_TIMEOUT }));
+      // One of a service's nodes is enough: requests find it (calls.ts).
+      const checks = NEEDED.map((name) => {
+        const action = `${name}.ready`;
+        const ask = (nodeID: string) => ctx.call(action, {}, { nodeID, timeout: READY_TIMEOUT });
+        return Promise.any(nodesOf(ctx.broker, action).map(ask));
+      });
       await Promise.all(checks).catch(() => {
         throw unavailable();
       });

@@ -35,13 +35,18 @@ interface Bus {
   wait(ms: number): Promise<unknown>;
 }
 
+type Registry = Pick<ServiceBroker, "registry">;
+
+/** Ids of the nodes that have an action. */
+export function nodesOf({ registry }: Registry, action: string): string[] {
+  const { endpoints = [] } = registry.getActionEndpoints(action) ?? {};
+  return endpoints.filter(({ isAvailable }) => isAvailable).map(({ id }) => id);
+}
+
 /** @param call with whatever belongs to each call, such as a request's id */
-export const busOf = ({ registry }: Pick<ServiceBroker, "registry">, call: Bus["call"]): Bus => ({
+export const busOf = (broker: Registry, call: Bus["call"]): Bus => ({
   call,
-  nodesOf(action) {
-    const { endpoints = [] } = registry.getActionEndpoints(action) ?? {};
-    return endpoints.filter(({ isAvailable }) => isAvailable).map(({ id }) => id);
-  },
+  nodesOf: (action) => nodesOf(broker, action),
   now: () => performance.now(),
   wait: delay,
 });
