@@ -129,6 +129,16 @@ describe("a call of a request", () => {
     await expect(other.run({ meta: { idempotencyKey: "k" } })).rejects.toBe(inFlight.error);
   });
 
+  it("waits for it at the node that answers", async () => {
+    const error = Object.assign(problem("idempotency_in_flight", "Still running."), { nodeID: "two" });
+    const bus = makeBus([{ error: timedOut("one"), after: 1_500 }, { error }, { error }, "done"]);
+    expect(await bus.run()).toBe("done");
+    expect(bus.tries.map(({ nodeID }) => nodeID)).toEqual([undefined, "two", "two", "two"]);
+    const long = makeBus([{ error: timedOut("one"), after: 1_500 }, { error }]);
+    await expect(long.run()).rejects.toBe(error);
+    expect(long.tries.length).toBeLessThan(40);
+  });
+
   it("waits between tries when it is the gateway that is not connected", async () => {
     const error = new Errors.MoleculerRetryableError("?", 502, "BAD_GATEWAY");
     const bus = makeBus([

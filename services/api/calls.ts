@@ -119,9 +119,10 @@ export function createCalls({ call, nodesOf, now, wait }: Bus) {
           (failure.kind === "once more" && again !== "never" && tries === 1) ||
           (failure.kind === "not done" && passed() < PATIENCE);
         if (!worthwhile || passed() + PAUSE >= DEADLINE) throw error;
-        if (failure.nodeID !== undefined) tried.add(failure.nodeID);
+        // A node that knows of another try will know when it is done, whereas the one that is at it may stand still.
+        if (failure.nodeID !== undefined && !overtook) tried.add(failure.nodeID);
         // At once only from one node to the next: whatever else failed would fail again.
-        if (failure.nodeID === undefined || another() === undefined) await wait(PAUSE);
+        if (failure.nodeID === undefined || overtook || another() === undefined) await wait(PAUSE);
       }
     }
   }
