@@ -19,13 +19,12 @@ export function createChangeLogic({ tasks }: { tasks: ChangeLog }) {
     place: { upTo: number | null; after: string | null },
     limit: number,
   ): Promise<Changes> {
-    const { head, changes } = await tasks.snapshot(userId, { ...place, limit: limit + 1 });
+    const { head, changes, more } = await tasks.snapshot(userId, { ...place, limit });
     const upTo = place.upTo ?? head;
-    const page = changes.slice(0, limit);
-    const last = page.at(-1);
-    const within = changes.length > limit && last !== undefined;
+    const last = changes.at(-1);
+    const within = more && last !== undefined;
     return {
-      changes: page.map((change) => toChange(userId, change)),
+      changes: changes.map((change) => toChange(userId, change)),
       nextSince: within ? snapshotPlace(upTo, last.taskId) : upTo,
       // What was written since the snapshot began comes next.
       hasMore: within || head > upTo,
@@ -43,12 +42,11 @@ export function createChangeLogic({ tasks }: { tasks: ChangeLog }) {
   }
 
   async function after(userId: string, since: number, limit: number): Promise<Changes> {
-    const { changes } = await readAfter(userId, since, limit + 1);
-    const page = changes.slice(0, limit);
+    const { changes, more } = await readAfter(userId, since, limit);
     return {
-      changes: page.map((change) => toChange(userId, change)),
-      nextSince: page.at(-1)?.seq ?? since,
-      hasMore: changes.length > limit,
+      changes: changes.map((change) => toChange(userId, change)),
+      nextSince: changes.at(-1)?.seq ?? since,
+      hasMore: more,
     };
   }
 

@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
+import type { LogPage } from "./changes.repository.ts";
 import { createHousekeeping } from "./housekeeping.logic.ts";
 import { createTaskRepository, type TaskRepository, type TaskRow } from "./tasks.repository.ts";
 import { type Announcement, buildRow, createTaskWrites } from "./writes.logic.ts";
@@ -72,6 +73,50 @@ describe("the change log", () => {
       "keeps its id and its person",
     );
     expect(await logOf(userId)).toEqual(["1 create 1"]);
+  });
+
+  it("comes in pages that fit into a message, however long the tasks' texts are", async () => {
+    const count = 50;
+    const caller = { userId: uuidv7(), timeZone: "UTC" };
+    // Of all that may be written, what JSON makes the most of.
+    const longest = (length: number) => "\u0001".repeat(length);
+    const tags = Array.from({ length: 20 }, (_, n) => longest(48) + String(n).padStart(2, "0"));
+    const content = { ...newTask, title: longest(200), description: longest(20_000), tags };
+    const built = () => buildRow(caller, { ...content, tags: [...tags] }, new Date(NOW));
+    for (let stored = 0; stored < count; stored++) await tasks.insert([built()]);
+    await sql(
+      "UPDATE tasks.tasks SET status = 'done', completed_at = now() WHERE user_id = $1",
+      caller.userId,
+    );
+    await sql(
+      "UPDATE tasks.tasks SET status = 'open', completed_at = NULL WHERE user_id = $1",
+      caller.userId,
+    );
+    const { userId } = caller;
+    const sizeOf = (page: LogPage) => Buffer.byteLength(JSON.stringify(page));
+    const all: LogPage[] = [];
+    for (let since = 0; all.at(-1)?.more ?? true; since = all.at(-1)?.changes.at(-1)?.seq ?? 0) {
+      all.push(await tasks.changesAfter(userId, since, 1_000));
+    }
+    expect(all.flatMap(({ changes }) => changes.map(({ seq }) => seq))).toEqual(
+      Array.from({ length: 3 * count }, (_, index) => index + 1),
+    );
+    const snapshots: LogPage[] = [];
+    for (let after: string | null = null; snapshots.at(-1)?.more ?? true; ) {
+      snapshots.push(await tasks.snapshot(userId, { after, upTo: null, limit: 1_000 }));
+      after = snapshots.at(-1)?.changes.at(-1)?.taskId ?? null;
+    }
+    expect(snapshots.flatMap(({ changes }) => changes)).toHaveLength(count);
+    expect(Math.max(...[...all, ...snapshots].map(sizeOf))).toBeLessThan(15 * 2 ** 20);
+    expect(all.length).toBe(2);
+  });
+
+  it("says whether there is more", async () => {
+    const { userId, id } = await buildTask();
+    await patch(userId, id, "B");
+    expect((await tasks.changesAfter(userId, 0, 1)).more).toBe(true);
+    expect((await tasks.changesAfter(userId, 0, 2)).more).toBe(false);
+    expect((await tasks.changesAfter(userId, 2, 2)).more).toBe(false);
   });
 
   it("goes with the transaction: what is undone leaves no gap", async () => {

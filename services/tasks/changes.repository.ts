@@ -22,7 +22,18 @@ export interface LogPage {
   /** Number of the last change that compaction removed. */
   compactedTo: number;
   changes: ChangeRow[];
+  /** Whether there are more after these. */
+  more: boolean;
 }
+
+/**
+ * Bytes of text after which a page ends. JSON has up to six for one, a thousand changes add half a MiB of the rest, and a
+ * message holds 15 MiB (lib/serializer.ts).
+ */
+const PAGE_BYTES = 2 * 2 ** 20;
+/** (Of what is stored compressed, it takes the length without reading it.) */
+const TEXT_BYTES =
+  "octet_length(read.title) + octet_length(read.description) + octet_length(array_to_string(read.tags, ''))";
 
 const COLUMNS = `c.seq::float8 AS seq, c.op, c.at, c.task_id AS "taskId", c.version, c.title, c.description, c.status,
   c.priority, c.due_on AS "dueOn", c.due_zone AS "dueZone", c.due_at AS "dueAt", c.tags,
@@ -32,26 +43,42 @@ const COLUMNS = `c.seq::float8 AS seq, c.op, c.at, c.task_id AS "taskId", c.vers
 export function createChangeQueries(run: Run) {
   /** Each row begins with where the log stands; a person who never wrote has none, and an empty page one without a change. */
   async function page(sql: string, bind: unknown[]): Promise<LogPage> {
-    const rows = await run<ChangeRow & { head: number; compactedTo: number }>(sql, bind);
+    const rows = await run<ChangeRow & { head: number; compactedTo: number; more: boolean }>(sql, bind);
     const [first] = rows;
     return {
       head: first?.head ?? 0,
       compactedTo: first?.compactedTo ?? 0,
       changes: rows.filter(({ seq }) => seq !== null),
+      more: rows.at(-1)?.more ?? false,
     };
   }
 
-  const withHead = (changes: string): string =>
+  /**
+   * @param changes one more than are wanted
+   * @param order that they are in
+   * @param limit how many are wanted; they may be fewer for their length, but one at least
+   */
+  const inPages = (changes: string, order: string, limit: string): string =>
     `SELECT head.seq::float8 AS head, head.compacted_to::float8 AS "compactedTo", c.*
-       FROM tasks.change_heads head LEFT JOIN LATERAL (${changes}) c ON true
+       FROM tasks.change_heads head LEFT JOIN LATERAL (
+         SELECT * FROM (
+           SELECT read.*, lead(true, 1, false) OVER sorted AS more,
+                  sum(${TEXT_BYTES}) OVER (sorted ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS bytes_before
+             FROM (${changes}) read WINDOW sorted AS (ORDER BY read.${order})
+         ) page WHERE coalesce(page.bytes_before, 0) < ${PAGE_BYTES} ORDER BY page.${order} LIMIT ${limit}
+       ) c ON true
       WHERE head.user_id = $1`;
 
   return {
     /** Changes after that one, in their order. */
     changesAfter: (userId: string, since: number, limit: number): Promise<LogPage> =>
       page(
-        withHead(`SELECT ${COLUMNS} FROM tasks.task_changes c
-          WHERE c.user_id = $1 AND c.seq > $2 ORDER BY c.seq LIMIT $3`),
+        inPages(
+          `SELECT ${COLUMNS} FROM tasks.task_changes c
+            WHERE c.user_id = $1 AND c.seq > $2 ORDER BY c.seq LIMIT $3::integer + 1`,
+          "seq",
+          "$3",
+        ),
         [userId, since, limit],
       ),
 
@@ -66,11 +93,15 @@ export function createChangeQueries(run: Run) {
       { after, upTo, limit }: { after: string | null; upTo: number | null; limit: number },
     ): Promise<LogPage> =>
       page(
-        withHead(`SELECT ${COLUMNS} FROM tasks.tasks t
-            JOIN tasks.task_changes c ON c.user_id = t.user_id AND c.task_id = t.id AND c.version = t.version
-          WHERE t.user_id = $1 AND t.deleted_at IS NULL AND ($2::uuid IS NULL OR t.id > $2)
-            AND c.seq <= coalesce($3, head.seq)
-          ORDER BY t.id LIMIT $4`),
+        inPages(
+          `SELECT ${COLUMNS} FROM tasks.tasks t
+             JOIN tasks.task_changes c ON c.user_id = t.user_id AND c.task_id = t.id AND c.version = t.version
+            WHERE t.user_id = $1 AND t.deleted_at IS NULL AND ($2::uuid IS NULL OR t.id > $2)
+              AND c.seq <= coalesce($3, head.seq)
+            ORDER BY t.id LIMIT $4::integer + 1`,
+          '"taskId"',
+          "$4",
+        ),
         [userId, after, upTo, limit],
       ),
 

@@ -79,7 +79,12 @@ export const changeActions = {
       "at once while `hasMore`. A change with `task: null` means: remove the task. To apply a change twice does no harm.",
     params: Joi.object<{ since?: Since; limit: number }, true>({
       since: since().description("`nextSince` of the answer before").example(811),
-      limit: Joi.number().integer().min(1).max(1_000).default(100).description("Changes in a page"),
+      limit: Joi.number()
+        .integer()
+        .min(1)
+        .max(1_000)
+        .default(100)
+        .description("Changes in a page, which are fewer when their tasks are very long"),
     }),
     defaults: ["limit"],
     result: Joi.object<Changes, true>({
