@@ -166,6 +166,20 @@ describe("a listener", () => {
     }
   });
 
+  it("whose connection goes silent before it listens gives it up, and listens on another", async () => {
+    const line = await openLine(db.url);
+    try {
+      const { listener, states, errors, until } = listen(line.url);
+      line.silenceAt("LISTEN");
+      void listener.start();
+      await until(() => states.includes(true));
+      expect(states).toEqual([false, true]);
+      expect(errors[0]).toBe("Query read timeout");
+    } finally {
+      line.close();
+    }
+  });
+
   it("that was closed hears nothing, says so once, and does not come back", async () => {
     const { listener, states, errors, changes } = listen();
     await listener.start();

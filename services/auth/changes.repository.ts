@@ -21,6 +21,8 @@ export const CHANNEL = "taskmesh_auth";
 const PROBE_INTERVAL = 1_000;
 const PROBE_TIMEOUT = 1_000;
 const RECONNECT_DELAY = 500;
+/** Milliseconds that the database has to take a connection, and to answer on it. */
+const ANSWER_TIMEOUT = 2_000;
 
 const KINDS: Record<string, Change["kind"]> = {
   session: "session",
@@ -40,7 +42,12 @@ export function listenForChanges({ url, onChange, onState, onError }: ListenerOp
   let closed = false;
 
   async function connect(): Promise<void> {
-    const fresh = new Client({ connectionString: url, connectionTimeoutMillis: 2_000, keepAlive: true });
+    const fresh = new Client({
+      connectionString: url,
+      connectionTimeoutMillis: ANSWER_TIMEOUT,
+      query_timeout: ANSWER_TIMEOUT,
+      keepAlive: true,
+    });
     client = fresh;
     const probe = `probe ${randomUUID()}`;
     let echoed = true;

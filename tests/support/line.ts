@@ -14,6 +14,8 @@ export interface Line {
   plugIn(): Promise<void>;
   /** Nothing comes through the connections that there are, in either direction, and nobody is told; new ones work. */
   silence(): void;
+  /** The same, as soon as somebody says this. */
+  silenceAt(words: string): void;
   /** What was kept back comes, and all that follows. */
   speak(): void;
   /** Milliseconds that everything takes in each direction, from now on. */
@@ -35,12 +37,17 @@ export async function openLine(serverUrl: string): Promise<Line> {
   let delay = 0;
   let piecesOfNext = Number.POSITIVE_INFINITY;
   let onLeft = (): void => {};
+  let lastWords: string | undefined;
 
   function carry(from: Socket, into: Socket): void {
     sockets.add(from.setNoDelay(true));
     others.set(from, into);
     let free = 0;
     from.on("data", (chunk) => {
+      if (lastWords !== undefined && chunk.includes(lastWords)) {
+        lastWords = undefined;
+        silence();
+      }
       const silent = kept.get(from);
       if (silent) {
         silent.chunks.push(chunk);
@@ -85,6 +92,9 @@ export async function openLine(serverUrl: string): Promise<Line> {
   function cut(): void {
     for (const socket of sockets) socket.destroy();
   }
+  function silence(): void {
+    for (const [from, into] of others) if (!kept.has(from)) kept.set(from, { into, chunks: [] });
+  }
   function close(): void {
     server.close();
     cut();
@@ -99,8 +109,9 @@ export async function openLine(serverUrl: string): Promise<Line> {
     async plugIn() {
       if (!server.listening) await listen(port);
     },
-    silence() {
-      for (const [from, into] of others) if (!kept.has(from)) kept.set(from, { into, chunks: [] });
+    silence,
+    silenceAt(words) {
+      lastWords = words;
     },
     speak() {
       for (const { into, chunks } of kept.values()) for (const chunk of chunks) into.write(chunk);
