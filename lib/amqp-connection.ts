@@ -30,8 +30,8 @@ interface ConnectionOptions {
   socketOptions: SocketOptions | undefined;
   prefetch: number;
   onError: (type: "failedConnection" | "failedChannel", error: Error) => void;
-  /** RabbitMQ is short of memory or disk, and takes no messages until it says so. */
-  onBlocked: (reason: string) => void;
+  /** RabbitMQ is short of memory or disk, and takes no messages; with `null`, it takes them again. */
+  onBlocked: (reason: string | null) => void;
   /** A message that was `mandatory`, and nobody's. */
   onReturn: (message: Message) => void;
 }
@@ -45,6 +45,7 @@ export async function openConnection(
   const end = new Promise((resolve) => connection.on("close", resolve));
   connection.on("error", (error) => onError("failedConnection", error));
   connection.on("blocked", onBlocked);
+  connection.on("unblocked", () => onBlocked(null));
   try {
     const channel = await connection.createChannel();
     channel.on("error", (error) => {

@@ -25,15 +25,17 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
   private readonly socketOptions: SocketOptions | undefined;
   private attempts = 0;
   private ended = false;
-  /** When a heartbeat came in, of any node: by `performance.now()`. */
+  /** When a heartbeat of this node's came in: by `performance.now()`. */
   protected heardAt = 0;
+  /** Whether RabbitMQ takes no messages from this connection: it is short of memory or disk. */
+  protected isBlocked = false;
   /** When this process last had time for itself. */
   private lookedAt = 0;
   private listening: NodeJS.Timeout | undefined;
 
   /** Whether this node hears and is heard. Moleculer's own flags stay true when only the channel is lost. */
   get isOpen(): boolean {
-    return this.connected && this.channel !== null && !this.isDeaf;
+    return this.connected && this.channel !== null && !this.isDeaf && !this.isBlocked;
   }
 
   private get isDeaf(): boolean {
@@ -63,11 +65,11 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
         socketOptions: this.socketOptions,
         prefetch: Number(this.opts.prefetch),
         onError: (type, error) => this.failed(type, error),
-        onBlocked: (reason) => this.logger.warn("RabbitMQ takes no messages for now.", reason),
+        onBlocked: (reason) => this.blocked(reason),
         onReturn: (message) => this.missed(message),
       },
     );
-    Object.assign(this, { connection, channel, bindings: [] });
+    Object.assign(this, { connection, channel, bindings: [], isBlocked: false });
     channel.on("close", () => this.forget(channel));
     try {
       if (this.ended) throw new Error("The node stops.");
@@ -93,6 +95,14 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
     this.broker.broadcastLocal("$transporter.error", { error, module: "transporter", type });
   }
 
+  private blocked(reason: string | null): void {
+    this.isBlocked = reason !== null;
+    // What it said meanwhile comes now, if the connection is still good.
+    this.heardAt = performance.now();
+    if (reason === null) this.logger.info("RabbitMQ takes messages again.");
+    else this.logger.warn("RabbitMQ takes no messages for now.", reason);
+  }
+
   private forget(channel: Channel): void {
     if (this.channel === channel) this.channel = null;
   }
@@ -109,7 +119,8 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
     this.heardAt = this.lookedAt = performance.now();
     clearInterval(this.listening);
     this.listening = setInterval(() => {
-      if (this.isDeaf || this.stoodStill) this.renew();
+      // Another connection would be blocked like this one.
+      if ((this.isDeaf && !this.isBlocked) || this.stoodStill) this.renew();
       this.lookedAt = performance.now();
     }, LISTEN_EVERY);
     this.listening.unref();

@@ -69,7 +69,6 @@ export class AmqpTransporter extends ReconnectingTransporter {
         this.renew();
         return;
       }
-      if (cmd === "HEARTBEAT") this.heardAt = performance.now();
       busMessages.inc({ direction: "received" });
       try {
         await Promise.all(packetsIn(message).map((packet) => this.take(cmd, packet, message)));
@@ -93,6 +92,7 @@ export class AmqpTransporter extends ReconnectingTransporter {
   override deserialize(type: string, content: Buffer): ReturnType<Base["deserialize"]> {
     const packet = super.deserialize(type, content);
     publishers.set(packet, publishers.get(content));
+    if (type === "HEARTBEAT" && packet.payload.sender === this.nodeID) this.heardAt = performance.now();
     return packet;
   }
 
@@ -114,6 +114,8 @@ export class AmqpTransporter extends ReconnectingTransporter {
   override async send(topic: string, data: Buffer, { balanced, packet }: Sent): Promise<void> {
     const { type, target } = packet;
     const isRequest = type === "REQ";
+    // It would be sent when RabbitMQ takes messages again, to do what nobody waits for.
+    if (isRequest && this.isBlocked) throw disconnected();
     try {
       if (target != null && this.takesBatches(target)) await this.sendTogether(topic, data, isRequest);
       else if (target != null || balanced) this.queue(topic, data, isRequest);

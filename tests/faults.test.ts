@@ -150,6 +150,17 @@ describe("a node whose queues another connection holds", () => {
 });
 
 describe("a node that looks connected", () => {
+  it("sends no requests while RabbitMQ takes none, and is not ready", async () => {
+    const transporter = transporterOf(caller);
+    const { connection } = transporter;
+    const ping = () => caller.broker.call("probe.ping").catch(({ type }) => type);
+    // What amqplib says when RabbitMQ does; npm run drill has a RabbitMQ that is out of memory.
+    connection?.emit("blocked", "low on memory");
+    expect([transporter.isOpen, await ping()]).toEqual([false, "BAD_GATEWAY"]);
+    connection?.emit("unblocked");
+    expect([transporter.isOpen, await ping()]).toEqual([true, "pong"]);
+  });
+
   it("hears again after an error of its channel, and is not ready before", async () => {
     const transporter = transporterOf(server);
     const again = connected(server.broker);
@@ -186,6 +197,22 @@ describe("a node that looks connected", () => {
     await again;
     await caller.broker.waitForServices("probe");
     expect(await caller.broker.call("probe.ping")).toBe("pong");
+  });
+
+  it("gives up a connection on which it is not heard, though it hears others", async () => {
+    // RabbitMQ would end it by itself, much later.
+    const own = await openLine(AMQP_URL);
+    const url = `${own.url}?heartbeat=60`;
+    const node = await startProjectNode([], { namespace, url, heartbeatTimeout: 3 });
+    try {
+      const left = own.left();
+      own.silence("sent");
+      await left;
+      expect(transporterOf(node).isOpen).toBe(false);
+    } finally {
+      own.close();
+      await node.stop();
+    }
   });
 
   it("keeps its new connection when it finishes what the old one brought", async () => {

@@ -77,6 +77,15 @@ export const faults: Fault[] = [
     heal: async ({ rabbitmq }) => rabbitmq.resume(),
   },
   {
+    name: "RabbitMQ out of memory, 10 s",
+    outage: true,
+    async inject({ rabbitmq }) {
+      await rabbitmq.control("set_vm_memory_high_watermark", "0.00001");
+      await delay(10_000);
+    },
+    heal: async ({ rabbitmq }) => void (await rabbitmq.control("set_vm_memory_high_watermark", "0.4")),
+  },
+  {
     name: "RabbitMQ's connections closed one by one",
     outage: false,
     async inject({ rabbitmq }) {
@@ -149,6 +158,26 @@ export const faults: Fault[] = [
     },
   },
   {
+    name: "PostgreSQL read-only, 8 s",
+    outage: true,
+    async inject({ databaseUrl }) {
+      await alterSystem(databaseUrl, "SET default_transaction_read_only = on");
+      await delay(8_000);
+    },
+    heal: ({ databaseUrl }) => alterSystem(databaseUrl, "RESET default_transaction_read_only"),
+  },
+  {
+    name: "a table locked by somebody else, 5 s",
+    outage: true,
+    async inject({ databaseUrl }) {
+      const somebody = new Client({ connectionString: databaseUrl, application_name: "drill" });
+      await somebody.connect();
+      await somebody.query("BEGIN; LOCK TABLE tasks.tasks");
+      await delay(5_000);
+      await somebody.end();
+    },
+  },
+  {
     name: "network slow: 100 ms each way, 8 s",
     outage: false,
     async inject({ lines }) {
@@ -184,6 +213,19 @@ export const faults: Fault[] = [
     },
   })),
 ];
+
+/** Changes a setting of the whole server, for all connections that there are. */
+async function alterSystem(url: string, change: string): Promise<void> {
+  const client = new Client({
+    connectionString: url,
+    application_name: "drill",
+    options: "-c default_transaction_read_only=off",
+  });
+  await client.connect();
+  await client.query(`ALTER SYSTEM ${change}`);
+  await client.query("SELECT pg_reload_conf()");
+  await client.end();
+}
 
 /** As many as there are: until the server has refused all of several at once. */
 async function takeConnections(url: string): Promise<Client[]> {

@@ -12,8 +12,12 @@ export interface Line {
   /** Ends what is connected and takes nobody, as when a cable is pulled. */
   pull(): void;
   plugIn(): Promise<void>;
-  /** Nothing comes through the connections that there are, in either direction, and nobody is told; new ones work. */
-  silence(): void;
+  /**
+   * Nothing comes through the connections that there are, and nobody is told; new ones work.
+   *
+   * @param what only what clients send, when what they receive still comes
+   */
+  silence(what?: "all" | "sent"): void;
   /** The same, as soon as somebody says this. */
   silenceAt(words: string): void;
   /** What was kept back comes, and all that follows. */
@@ -34,6 +38,7 @@ export async function openLine(serverUrl: string): Promise<Line> {
   /** What silent connections have brought. */
   const kept = new Map<Socket, { into: Socket; chunks: Buffer[] }>();
   const others = new Map<Socket, Socket>();
+  const clients = new WeakSet<Socket>();
   let delay = 0;
   let piecesOfNext = Number.POSITIVE_INFINITY;
   let onLeft = (): void => {};
@@ -71,6 +76,7 @@ export async function openLine(serverUrl: string): Promise<Line> {
     const far = connect(Number(target.port || DEFAULT_PORTS[target.protocol]), target.hostname);
     carry(near, far);
     carry(far, near);
+    clients.add(near);
     near.once("close", () => onLeft());
     let pieces = piecesOfNext;
     piecesOfNext = Number.POSITIVE_INFINITY;
@@ -92,8 +98,10 @@ export async function openLine(serverUrl: string): Promise<Line> {
   function cut(): void {
     for (const socket of sockets) socket.destroy();
   }
-  function silence(): void {
-    for (const [from, into] of others) if (!kept.has(from)) kept.set(from, { into, chunks: [] });
+  function silence(what = "all"): void {
+    for (const [from, into] of others) {
+      if (!kept.has(from) && (what === "all" || clients.has(from))) kept.set(from, { into, chunks: [] });
+    }
   }
   function close(): void {
     server.close();
