@@ -117,6 +117,8 @@ describe("a time zone", () => {
     "Europe/Berlin\0",
     "../etc/passwd",
     "null",
+    "PST",
+    "ACT",
   ])("is not %j", (sent) => {
     expect(read(timeZone(), sent)).toEqual({ refused: expect.any(String) });
   });

@@ -1,4 +1,6 @@
 import Joi from "joi";
+import { Temporal } from "temporal-polyfill";
+import { problem } from "./errors.ts";
 
 /** Text that PostgreSQL can keep and UTF-8 can carry: no NUL, no lone surrogate. */
 export const text = (): Joi.StringSchema =>
@@ -45,13 +47,18 @@ export const dateOrInstant = (): Joi.StringSchema =>
     .custom((value: string, helpers) => {
       if (isDate(value)) return value;
       if (isInstant(value)) return new Date(value.toUpperCase()).toISOString();
-      return helpers.error("string.dateOrInstant");
+      return helpers.error(/T.* \d\d:\d\d$/i.test(value) ? "string.plus" : "string.dateOrInstant");
     })
     .messages({
       "string.dateOrInstant":
         "{{#label}} must be a date like 2026-12-01 or an instant like 2026-12-01T09:00:00+03:00",
+      "string.plus": "{{#label}} has a space before its offset: + is written %2B in a query",
     })
     .meta({ pattern: DATE_OR_INSTANT });
+
+/** For a cursor's `error`: it was not made by the list that it is given to. */
+export const invalidCursor = (): Error =>
+  problem("invalid_cursor", "The cursor is not the `nextCursor` of another page of this list.");
 
 /** An IANA time zone that this runtime knows. */
 export const timeZone = (): Joi.StringSchema =>
@@ -62,6 +69,8 @@ export const timeZone = (): Joi.StringSchema =>
         // Offsets like "+03:00" are accepted by Intl but are no zones: they have no daylight saving rules.
         if (!/^[A-Za-z]/.test(value)) return helpers.error("string.timeZone");
         const known = new Intl.DateTimeFormat("en", { timeZone: value }).resolvedOptions().timeZone;
+        // Intl knows old names like "PST" besides, in which Temporal, which computes days, can't compute.
+        Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(value);
         // V8 answers Asia/Calcutta for Asia/Kolkata: only the case is to be corrected.
         return known.toLowerCase() === value.toLowerCase() ? known : value;
       } catch {

@@ -26,7 +26,7 @@ function refusal(schema: Joi.ObjectSchema, input: unknown): Refusal | undefined 
       ...error,
       message: error.message,
     };
-    return { code, type, message, violations: data.violations };
+    return { code, type, message, violations: data?.violations ?? [] };
   }
 }
 

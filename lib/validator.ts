@@ -1,6 +1,6 @@
 import { distance } from "fastest-levenshtein";
 import type Joi from "joi";
-import { Validators } from "moleculer";
+import { Errors, Validators } from "moleculer";
 import { type Violation, validationFailed } from "./errors.ts";
 
 /** Joi's error types under the names that clients see; all others are `wrong_type` or `invalid_format`. */
@@ -65,11 +65,14 @@ function prepared(schema: Joi.ObjectSchema): Joi.ObjectSchema {
 }
 
 /**
- * Checks a value against a schema: its canonical form, or an error that names every violation.
+ * Checks a value against a schema: its canonical form, or an error that names every violation, or one that the schema has
+ * itself (Joi's `error`).
  * Messages never repeat what was sent: it may be a password.
  */
 export function validate<T>(schema: Joi.ObjectSchema<T>, input: unknown): T {
   const { value, error } = prepared(schema).validate(input);
+  // What a schema has of its own to say.
+  if (error instanceof Errors.MoleculerError) throw error;
   if (error)
     throw validationFailed(
       distinct(error.details)

@@ -108,7 +108,10 @@ describe("statements of a pipeline", () => {
     );
     const waiting = "wait_event_type = 'Lock' AND query LIKE '%FROM locked%' AND pid <> pg_backend_pid()";
     for (let cancelled = 0; cancelled < 2; ) {
-      const rows = await query(own.url, `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE ${waiting}`);
+      const rows = await query(
+        own.url,
+        `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE ${waiting}`,
+      );
       cancelled += rows.length;
     }
     await owner.query("ROLLBACK");

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { problem } from "../../lib/errors.ts";
 
-/** RFC 9110, section 8.8.3. */
-const ENTITY_TAG = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
+/** RFC 9110, section 8.8.3: with commas in it, also. */
+const ENTITY_TAGS = /(W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 /** What `entityTag` makes. */
 const OURS = /^"(\d{1,9})"$/;
 
@@ -17,9 +17,12 @@ export const entityTag = (version: number): string => `"${version}"`;
 function readTags(request: IncomingMessage, name: "if-match" | "if-none-match"): string[] | null {
   const sent = request.headersDistinct[name];
   if (sent === undefined) return null;
-  const tags = sent.flatMap((line) => line.split(",")).map((tag) => tag.trim());
-  const readable = tags.length === 1 && tags[0] === "*" ? true : tags.every((tag) => ENTITY_TAG.test(tag));
-  if (!readable) {
+  const line = sent.join(",").trim();
+  if (line === "*") return ["*"];
+  const tags = line.match(ENTITY_TAGS) ?? [];
+  // A list may have empty places (section 5.6.1).
+  const places = line.replaceAll(ENTITY_TAGS, "*").split(",");
+  if (tags.length === 0 || !places.every((place) => ["*", ""].includes(place.trim()))) {
     const header = name === "if-match" ? "If-Match" : "If-None-Match";
     throw problem("invalid_request", `${header} must be * or a list of entity tags, like "3".`);
   }

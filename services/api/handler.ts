@@ -165,8 +165,9 @@ function respond(route: Route, request: IncomingRequest, response: ServerRespons
 }
 
 function nextPage(url: string, cursor: string): string {
-  const [path = "", search = ""] = url.split("?", 2);
-  const query = new URLSearchParams(search);
+  const start = url.indexOf("?");
+  const path = start < 0 ? url : url.slice(0, start);
+  const query = new URLSearchParams(start < 0 ? "" : url.slice(start + 1));
   query.set("cursor", cursor);
   return `${path}?${query}`;
 }

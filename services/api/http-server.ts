@@ -1,4 +1,5 @@
-import { createServer, type Server, STATUS_CODES } from "node:http";
+import { randomUUID } from "node:crypto";
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ServiceSchema } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
@@ -33,6 +34,9 @@ export function httpServerMixin(
 
     async started() {
       server = createServer(options, (request, response) => {
+        answers.set(request.socket, response);
+        // A server must take the absolute form, too (RFC 9112, section 3.2.2).
+        request.url = request.url?.replace(/^https?:\/\/[^/?#]*\/?/i, "/");
         // A stopping gateway lets go of clients one by one, at the end of an answer.
         if (isDraining(this.broker)) response.shouldKeepAlive = false;
         observeRequest(request, response, () => this.httpHandler(request, response));
@@ -56,22 +60,39 @@ export function httpServerMixin(
   };
 }
 
-/** What can't be parsed as HTTP has no route and no request id; it gets a problem document all the same. */
+/** Of each connection, the answer to the last request that could be read. */
+const answers = new WeakMap<Duplex, ServerResponse>();
+
+/** What can't be parsed as HTTP has no route; it gets a problem document all the same, after the answers to what came before. */
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
+  const before = answers.get(socket);
+  if (before?.req.complete && !before.writableFinished) {
+    before.once("finish", () => refuse(error, socket));
+    return;
+  }
+  refuse(error, socket);
+}
+
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const before = answers.get(socket);
+  // It had its answer without having been read to its end.
+  const isAnswered = before?.writableFinished && !before.req.complete;
+  if (!socket.writable || error.code === "ECONNRESET" || isAnswered) {
     socket.destroy();
     return;
   }
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ""] ?? 400;
+  const requestId = randomUUID();
   const body = JSON.stringify({
     type: "/docs/problems#invalid_request",
     title: "The request is malformed",
     status,
     detail: STATUS_CODES[status],
     code: "invalid_request",
+    requestId,
   });
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      `X-Request-Id: ${requestId}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
   );
 }

@@ -108,6 +108,8 @@ describe("a body", () => {
     ['{"a": {"b": 1, "b": 1}}', "invalid_json"],
     ['{"a": [{"b": 1}, {"b": 1, "\\u0062": 2}]}', "invalid_json"],
     ['{"__proto__": {"role": "admin"}}', "validation_failed"],
+    ['{"a": [{"b": 1, "__proto__": {"role": "admin"}}]}', "validation_failed"],
+    ['{"a": {"\\u005f_proto__": 1}}', "validation_failed"],
     [`{"a": ${"[".repeat(200_000)}${"]".repeat(200_000)}}`, "invalid_json"],
   ])("like %.40s is %s", async (body, type) => {
     expect(await send(body)).toMatchObject({ type });

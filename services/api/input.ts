@@ -5,11 +5,12 @@ import { visit } from "jsonc-parser";
 import { problem, type Violation, validationFailed } from "../../lib/errors.ts";
 import type { Route } from "./routes.ts";
 
-const MAX_BODY = "1mb";
+/** Bytes. */
+const MAX_BODY = 2 ** 20;
 const JSON_TYPE = "application/json";
 const MERGE_PATCH_TYPE = "application/merge-patch+json";
 
-/** A key that Joi would drop without a word. */
+/** A key that Joi would drop without a word, wherever it is. */
 const PROTO = "__proto__";
 
 /** Params that conditional routes take from headers. */
@@ -43,7 +44,7 @@ export async function readParams(
       .filter((name) => route.input !== "query" || name === PROTO || Object.hasOwn(path, name))
       .map((name) => unknown(name, "parameter", "query")),
     ...Object.keys(body ?? {})
-      .filter((name) => route.input !== "body" || name === PROTO || (!route.bodyAs && isFromElsewhere(name)))
+      .filter((name) => route.input !== "body" || (!route.bodyAs && isFromElsewhere(name)))
       .map((name) => unknown(name, "field")),
   ];
   if (unexpected.length > 0) throw validationFailed(unexpected);
@@ -99,9 +100,13 @@ async function readBody(
       `The body must be ${acceptedTypes(method).join(" or ")} in UTF-8.`,
     );
   }
+  // At once: the rest may take longer to come than anybody waits.
+  if (Number(length) > MAX_BODY) throw tooLarge();
   const bytes = await readBytes(request, response);
   return bytes.length === 0 ? undefined : parseObject(bytes);
 }
+
+const tooLarge = (): Error => problem("payload_too_large", "The body is larger than 1 MiB.");
 
 function readBytes(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -109,8 +114,7 @@ function readBytes(request: IncomingMessage, response: ServerResponse): Promise<
       if (!error)
         return resolve("body" in request && Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
       const type = error instanceof Error && "type" in error ? error.type : "";
-      if (type === "entity.too.large")
-        return reject(problem("payload_too_large", `The body is larger than ${MAX_BODY}.`));
+      if (type === "entity.too.large") return reject(tooLarge());
       if (type === "encoding.unsupported") {
         return reject(problem("unsupported_media_type", "The content encoding is not supported."));
       }
@@ -126,8 +130,7 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw validationFailed([{ path: [], code: "wrong_type", detail: "The body must be a JSON object." }]);
   }
-  const twice = repeatedKey(text);
-  if (twice !== undefined) throw problem("invalid_json", `The key "${twice.slice(0, 100)}" is given twice.`);
+  checkKeys(text);
   return { ...value };
 }
 
@@ -139,9 +142,14 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** JSON.parse keeps the last of two equal keys; a client that sends both has a bug it should hear of. */
-function repeatedKey(text: string): string | undefined {
+/**
+ * JSON.parse keeps the last of two equal keys; a client that sends both has a bug it should hear of.
+ *
+ * @throws invalid_json; validation_failed for keys that nobody would tell of otherwise
+ */
+function checkKeys(text: string): void {
   const open: Set<string>[] = [];
+  const unheard: Violation[] = [];
   let repeated: string | undefined;
   try {
     visit(text, {
@@ -151,7 +159,8 @@ function repeatedKey(text: string): string | undefined {
       onObjectEnd: () => {
         open.pop();
       },
-      onObjectProperty: (key) => {
+      onObjectProperty: (key, _offset, _length, _line, _character, pathSupplier) => {
+        if (key === PROTO) unheard.push({ ...unknown(key, "field"), path: [...pathSupplier(), key] });
         if (open.at(-1)?.has(key)) repeated ??= key;
         open.at(-1)?.add(key);
       },
@@ -160,5 +169,7 @@ function repeatedKey(text: string): string | undefined {
     if (error instanceof RangeError) throw problem("invalid_json", "The body is nested too deeply.");
     throw error;
   }
-  return repeated;
+  if (repeated !== undefined)
+    throw problem("invalid_json", `The key "${repeated.slice(0, 100)}" is given twice.`);
+  if (unheard.length > 0) throw validationFailed(unheard.slice(0, 100));
 }

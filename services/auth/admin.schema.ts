@@ -74,7 +74,7 @@ export const adminActions = {
     }),
     defaults: ["limit"],
     result: pageOf(userRecord, "UserPage"),
-    errors: ["forbidden"],
+    errors: ["invalid_cursor", "forbidden"],
   },
   changeUser: {
     summary: "Change a user's role, disable or enable them",
@@ -102,6 +102,6 @@ export const adminActions = {
     }),
     defaults: ["limit"],
     result: pageOf(auditEvent, "AuditPage"),
-    errors: ["forbidden"],
+    errors: ["invalid_cursor", "forbidden"],
   },
 } as const;

@@ -28,6 +28,6 @@ export const clientActions = {
       }),
       "PeoplePage",
     ),
-    errors: ["forbidden"],
+    errors: ["invalid_cursor", "forbidden"],
   },
 } as const;

@@ -1,5 +1,5 @@
 import Joi from "joi";
-import { uuid } from "../../lib/schema.ts";
+import { invalidCursor, uuid } from "../../lib/schema.ts";
 
 /** A part of a list. */
 interface Page<T> {
@@ -24,5 +24,5 @@ export const pageOf = <T>(item: Joi.ObjectSchema<T>, title: string): Joi.ObjectS
   }).meta({ title });
 
 /** The id of the last item of the page before. */
-export const after = uuid().description("`nextCursor` of the page before");
+export const after = uuid().description("`nextCursor` of the page before").error(invalidCursor);
 export const limit = Joi.number().integer().min(1).max(100).default(20).description("Items in a page");

@@ -1,6 +1,14 @@
 import Joi from "joi";
 import { uuid } from "../../lib/schema.ts";
-import { type NewTask, newTask, type Task, type TaskPatch, taskPatch, taskSchema } from "./task.schema.ts";
+import {
+  type NewTask,
+  newTask,
+  type Task,
+  type TaskPatch,
+  taskPatch,
+  taskSchema,
+  versionNumber,
+} from "./task.schema.ts";
 
 const MAX_OPERATIONS = 500;
 
@@ -36,7 +44,7 @@ export interface BulkParams<Each> {
   dryRun: boolean;
 }
 
-const version = Joi.number().integer().min(1).description("Only if the task has this version");
+const version = versionNumber().strict().description("Only if the task has this version");
 const of = (op: Operation["op"]) => Joi.string().valid(op).required();
 
 const operations = {
@@ -68,8 +76,8 @@ export function readOperation(operation: unknown): Joi.ObjectSchema<Operation> {
 }
 
 const flags = {
-  atomic: Joi.boolean().default(true).description("All operations or none"),
-  dryRun: Joi.boolean().default(false).description("Answers as if it were done, and does nothing"),
+  atomic: Joi.boolean().strict().default(true).description("All operations or none"),
+  dryRun: Joi.boolean().strict().default(false).description("Answers as if it were done, and does nothing"),
 };
 
 /** What is wrong with a single operation is said in its place of the results. */

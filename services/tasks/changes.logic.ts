@@ -77,7 +77,10 @@ export function createChangeLogic({ tasks }: { tasks: ChangeLog }) {
         below: cursor === undefined ? null : Number(cursor),
         limit: limit + 1,
       });
-      if (found.length === 0 && cursor === undefined) throw notFound("task");
+      if (found.length === 0) {
+        const some = cursor === undefined ? found : await tasks.versions(userId, id, { limit: 1 });
+        if (some.length === 0) throw notFound("task");
+      }
       const items = found.slice(0, limit).map((change, index) => {
         const task = toTask(userId, change);
         const before = found[index + 1];

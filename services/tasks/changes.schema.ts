@@ -1,6 +1,6 @@
 import Joi from "joi";
-import { uuid } from "../../lib/schema.ts";
-import { byId, type Conditions, conditions, type Task, taskSchema } from "./task.schema.ts";
+import { invalidCursor, uuid } from "../../lib/schema.ts";
+import { byId, type Conditions, conditions, type Task, taskSchema, versionNumber } from "./task.schema.ts";
 
 export const CHANGE_OPS = ["create", "update", "delete", "restore", "erase"] as const;
 /** `delete`: to the trash. `erase`: for good. */
@@ -45,7 +45,7 @@ const op = Joi.string()
   .required()
   .example("update");
 const at = Joi.string().isoDate().required();
-const version = Joi.number().integer().min(1).required().example(2);
+const version = versionNumber().required().example(2);
 
 const change = Joi.object<Change, true>({
   seq: Joi.number().integer().min(1).required().example(812).description("Counts your changes, without gaps"),
@@ -56,7 +56,7 @@ const change = Joi.object<Change, true>({
   task: taskSchema.allow(null).required(),
 }).meta({ title: "Change" });
 
-export const SNAPSHOT = /^snapshot:(\d{1,15}):([0-9a-f-]{36})$/;
+export const SNAPSHOT = /^snapshot:(\d{1,15}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
 /** A number of the log, or a place in a snapshot. */
 const since = () =>
@@ -131,6 +131,7 @@ export const changeActions = {
       limit: Joi.number().integer().min(1).max(100).default(20).description("Versions in a page"),
       cursor: Joi.string()
         .pattern(/^\d{1,9}$/)
+        .error(invalidCursor)
         .description("`nextCursor` of the page before")
         .example("12"),
     }),
@@ -156,7 +157,7 @@ export const changeActions = {
         .required(),
       nextCursor: Joi.string().allow(null).required().example(null).description("null on the last page"),
     }).meta({ title: "TaskHistory" }),
-    errors: ["not_found"],
+    errors: ["invalid_cursor", "not_found"],
   },
   revert: {
     summary: "Bring back an earlier version",
@@ -166,7 +167,7 @@ export const changeActions = {
       "changes nothing leaves `version` alone.",
     params: Joi.object<{ id: string; version: number } & Conditions, true>({
       ...byId,
-      version: Joi.number().integer().min(1).required().example(1),
+      version: versionNumber().strict().required().example(1),
       ...conditions,
     }),
     result: taskSchema,

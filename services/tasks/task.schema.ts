@@ -137,13 +137,16 @@ export const taskSchemaWith = <T extends Task>(
 
 export const byId = { id: uuid().required() };
 
+/** Of a task: an integer of PostgreSQL's. */
+export const versionNumber = () => Joi.number().integer().min(1).max(2_147_483_647);
+
 /** What a write may ask of the task it meets: its version is one of these, or none of those. */
 export interface Conditions {
   ifMatch?: number[];
   ifNoneMatch?: number[];
 }
 
-const versions = () => Joi.array().items(Joi.number().integer().min(0)).single();
+const versions = () => Joi.array().items(Joi.number().integer().min(0).max(2_147_483_647)).single();
 
 /** Versions; over HTTP they come from the headers `If-Match` and `If-None-Match` (RFC 9110). */
 export const conditions = { ifMatch: versions(), ifNoneMatch: versions() };

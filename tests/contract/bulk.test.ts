@@ -31,6 +31,19 @@ describe.each(systems)("a bulk, %s", (_mode, system) => {
       if (task) expect((await person.http.get(`/tasks/${task.id}`)).body).toEqual(task);
   });
 
+  test("takes no version that there can't be, and no text for a number or a truth", async () => {
+    const person = await buildPerson(system);
+    const { id } = await buildTask(person);
+    const update = (version: unknown) => [{ op: "update", id, version, task: { title: "x" } }];
+    for (const version of [2 ** 31, "1"]) {
+      const operations = [...update(version), { op: "create", task: { title: "y" } }];
+      const { body } = await bulk(person, operations, { atomic: false });
+      expect(body.results.map(({ status }) => status)).toEqual([422, 201]);
+    }
+    expect((await bulk(person, update(1), { dryRun: "true" })).status).toBe(422);
+    expect((await person.http.get(`/tasks/${id}`)).body).toMatchObject({ version: 1 });
+  });
+
   const mixed = (good: Task) => [
     { op: "update", id: good.id, task: { title: "Done" } },
     { op: "create", task: { title: "" } },

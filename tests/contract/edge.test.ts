@@ -22,6 +22,20 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
       socket.on("error", reject);
     });
 
+  test("garbage behind a request is refused after that one's answer", async () => {
+    const answers = await sendRaw("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\nGARBAGE\r\n\r\n");
+    const [first, second] = answers.split(/(?=HTTP\/1\.1 400)/);
+    expect(first).toMatch(/^HTTP\/1\.1 200/);
+    expect(second).toMatch(/^HTTP\/1\.1 400.*X-Request-Id: [0-9a-f-]{36}\r\n.*"code":"invalid_request"/s);
+  });
+
+  test("a target may be a whole URI", async () => {
+    const answer = await sendRaw(
+      "GET http://x/health/live?a=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 (200|422)/);
+  });
+
   describe("problem documents", () => {
     test("say what, where and which request", async () => {
       const { status, headers, body } = await anyone.get("/nowhere", {
@@ -138,6 +152,12 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
         body: { code: "payload_too_large" },
       });
       expect(await login(sized(1_048_576))).toMatchObject({ status: 422 });
+    });
+
+    test("line 27: too much is refused before it has come", async () => {
+      const head = "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+      const answer = await sendRaw(`${head}Content-Length: 5000000\r\nConnection: close\r\n\r\n{`);
+      expect(answer).toMatch(/^HTTP\/1\.1 413 .*"code":"payload_too_large"/s);
     });
 
     test.each([

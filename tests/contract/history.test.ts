@@ -7,6 +7,24 @@ describe.each(systems)("history, %s", (_mode, system) => {
   const history = async ({ http }: Person, id: string, search = "") =>
     (await http.get<History>(`/tasks/${id}/history${search}`)).body;
 
+  test("with a cursor is of tasks that there are, and of no other cursor", async () => {
+    const [person, other] = [await buildPerson(system), await buildPerson(system)];
+    const { id } = await buildTask(person);
+    const read = async ({ http }: Person, cursor: string) =>
+      (await http.get<{ code?: string }>(`/tasks/${id}/history?cursor=${cursor}`)).body.code;
+    expect(await read(person, "1")).toBeUndefined();
+    expect(await read(other, "1")).toBe("not_found");
+    expect(await read(person, "zz")).toBe("invalid_cursor");
+  });
+
+  test("cannot be reverted to a version that there can't be", async () => {
+    const person = await buildPerson(system);
+    const path = `/tasks/${(await buildTask(person)).id}/revert`;
+    for (const version of [2 ** 31, 99_999_999_999, " 1 "]) {
+      expect((await person.http.post(path, { version })).status).toBe(422);
+    }
+  });
+
   test("has every version, the newest first, with what changed", async () => {
     const person = await buildPerson(system);
     const first = await buildTask(person, { title: "A", due: "2026-12-01" });

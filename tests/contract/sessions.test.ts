@@ -217,6 +217,10 @@ describe.each(systems)("sessions and tokens, %s", (_mode, system) => {
       const { body } = await admin.http.get(`/users?search=${search}`);
       expect(body).toEqual({ items: [{ ...person.user, disabled: false }], nextCursor: null });
       expect((await admin.http.get("/users?search=%25_%27")).body).toEqual({ items: [], nextCursor: null });
+      for (const list of ["/users", "/audit-events"]) {
+        const wrong = await admin.http.get(`${list}?cursor=abc`);
+        expect(wrong).toMatchObject({ status: 400, body: { code: "invalid_cursor" } });
+      }
       const page = await admin.http.get<{ items: { id: string }[]; nextCursor: string }>("/users?limit=1");
       expect(page.headers.get("link")).toContain(page.body.nextCursor);
       const next = await admin.http.get<{ items: { id: string }[] }>(
