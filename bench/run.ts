@@ -61,6 +61,8 @@ const read =
   (n) => ({ method: "GET", path, token: personOf(n).tokens.accessToken });
 const ids = await idsOf();
 
+/** Of all runs: a title that a task has already would be no change. */
+let changes = 0;
 const scenarios: Record<string, Request> = {
   list: read("/tasks"),
   get: (n) => ({
@@ -78,7 +80,7 @@ const scenarios: Record<string, Request> = {
     method: "PATCH",
     path: `/tasks/${ids[n % ids.length]?.id}`,
     token: ids[n % ids.length]?.token ?? "",
-    body: { title: `Changed ${n}` },
+    body: { title: `Changed ${++changes}` },
   }),
 };
 
