@@ -43,7 +43,7 @@ export const passportAudience = (namespace: string): string => `${namespace}/bus
 /** A key that auth no longer publishes is forgotten after this. */
 const KEYS_MAX_AGE_MS = 5 * 60_000;
 /** Seconds that clocks of two nodes may differ. */
-const CLOCK_SKEW = 60;
+export const CLOCK_SKEW = 60;
 const invalid = (): Error => problem("invalid_passport", "The call carries no valid passport.");
 
 interface VerifierOptions {

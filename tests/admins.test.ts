@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { createSigningKey } from "../services/auth/keys.logic.ts";
 import { buildPerson, httpFor, type Person } from "./support/client.ts";
+import { query } from "./support/database.ts";
 import { type RunningSystem, ready, start, startMesh } from "./support/system.ts";
 
 const run = promisify(execFile);
@@ -87,6 +89,29 @@ describe("a mesh with two replicas of auth", () => {
     const after = await keys();
     expect(after.map((key) => key.kid)).toEqual([kid, before[0]?.kid]);
     expect(JSON.stringify(after)).not.toContain('"d"');
+  });
+
+  test("a rotation that no replica was told of is taken up when they hear again", async () => {
+    const next = createSigningKey(mesh.env.AUTH_SECRET ?? "", Date.now());
+    await query(mesh.databaseUrl, "UPDATE auth.signing_keys SET retired_at = now() WHERE retired_at IS NULL");
+    await query(
+      mesh.databaseUrl,
+      "INSERT INTO auth.signing_keys (kid, public_jwk, sealed_private_key, created_at) VALUES ($1, $2, $3, now())",
+      [next.kid, next.publicJwk, next.sealedPrivateKey],
+    );
+    const listeners = "query LIKE 'LISTEN%' OR query LIKE 'SELECT pg_notify%'";
+    const cut = await query(
+      mesh.databaseUrl,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND (${listeners})`,
+    );
+    expect(cut.length).toBeGreaterThanOrEqual(2);
+    const kidOf = ({ tokens }: Person): unknown =>
+      JSON.parse(Buffer.from(tokens.accessToken.split(".")[0] ?? "", "base64url").toString()).kid;
+    // Signing in reaches both replicas in turn.
+    for (let inARow = 0; inARow < 4; ) {
+      inARow = kidOf(await buildPerson(mesh)) === next.kid ? inARow + 1 : 0;
+    }
   });
 
   test("line 18: twenty refreshes of one token at once, over both replicas, make one rotation", async () => {

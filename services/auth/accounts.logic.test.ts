@@ -13,7 +13,6 @@ import {
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createAccountLogic } from "./accounts.logic.ts";
 import { createErasureRepository, type Erasure } from "./erasures.repository.ts";
-import { createSessionRepository } from "./sessions.repository.ts";
 import { createUserRepository } from "./users.repository.ts";
 
 let db: MigratedDatabase;
@@ -25,19 +24,20 @@ afterAll(() => db.drop());
 const NOBODY = "01a202a9-7840-7b21-8f3e-6c5d4b3a2918";
 const gone = { type: "invalid_token", message: "The account does not exist any more." };
 
-function build(chosen: unknown[] = []) {
+function build({ whileHashing = async () => {} }: { whileHashing?: () => Promise<unknown> } = {}) {
+  const chosen: unknown[] = [];
   const { audit, audited } = recordAudit();
   const { throttle, asked } = recordThrottle();
   const erased: Erasure[] = [];
   let woken = 0;
   const logic = createAccountLogic({
     users: createUserRepository(db.database),
-    sessions: createSessionRepository(db.database),
     erasures: createErasureRepository(db.database),
     eraser: { erase: async (erasure) => void erased.push(erasure), sweep: async () => {} },
     passwords: quickPasswords({
       async choose(password, who) {
         chosen.push([password, who]);
+        await whileHashing();
         return `hash of ${password}`;
       },
     }),
@@ -166,6 +166,20 @@ describe("changing the password", () => {
       { event: "password_change", result: "failure", userId: session.userId, sessionId: session.id },
     ]);
   });
+});
+
+it("a password that was reset while it was being changed stays as it was reset", async () => {
+  const session = await storeSession(db.database);
+  const owner = createUserRepository(db.database);
+  const { logic, audited } = build({
+    whileHashing: () => owner.update(session.userId, { passwordHash: "hash of the owner's" }),
+  });
+  const change = { currentPassword: "right", newPassword: "another" };
+  await expect(logic.changePassword(identityOf(session), change)).rejects.toMatchObject({
+    type: "wrong_password",
+  });
+  expect((await findUser(db.database, session.userId))?.passwordHash).toBe("hash of the owner's");
+  expect(audited).toMatchObject([{ event: "password_change", result: "failure" }]);
 });
 
 describe("deleting an account", () => {

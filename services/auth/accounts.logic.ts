@@ -7,13 +7,11 @@ import type { Eraser } from "./erasures.logic.ts";
 import type { ErasureRepository } from "./erasures.repository.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import { requestMail } from "./recovery.logic.ts";
-import type { SessionRepository } from "./sessions.repository.ts";
 import type { Throttle } from "./throttle.logic.ts";
 import type { UserRepository, UserRow } from "./users.repository.ts";
 
 interface AccountOptions {
   users: UserRepository;
-  sessions: SessionRepository;
   erasures: ErasureRepository;
   eraser: Eraser;
   passwords: Passwords;
@@ -44,7 +42,7 @@ const accountGone = () => problem("invalid_token", "The account does not exist a
 
 /** Creating, changing and deleting accounts. */
 export function createAccountLogic(options: AccountOptions) {
-  const { users, sessions, erasures, eraser, passwords, throttle, wakeOutbox, audit, clock } = options;
+  const { users, erasures, eraser, passwords, throttle, wakeOutbox, audit, clock } = options;
 
   return {
     /**
@@ -108,14 +106,17 @@ export function createAccountLogic(options: AccountOptions) {
     ): Promise<null> {
       const user = await users.find(userId);
       if (!user) throw accountGone();
-      const compare = () => passwords.matches(currentPassword, user.passwordHash);
-      if (!(await throttle.password({ userId, sessionId, client }, compare))) {
+      const wrong = async (detail: string): Promise<Error> => {
         await audit({ event: "password_change", result: "failure", userId, sessionId, client });
-        throw problem("wrong_password", "The current password is wrong.");
-      }
-      const passwordHash = await passwords.choose(newPassword, { email: user.email, field: "newPassword" });
-      await users.update(userId, { passwordHash });
-      await sessions.endAll(userId, new Date(clock()), sessionId);
+        return problem("wrong_password", detail);
+      };
+      const compare = () => passwords.matches(currentPassword, user.passwordHash);
+      if (!(await throttle.password({ userId, sessionId, client }, compare)))
+        throw await wrong("The current password is wrong.");
+      const to = await passwords.choose(newPassword, { email: user.email, field: "newPassword" });
+      const change = { from: user.passwordHash, to, keep: sessionId, now: new Date(clock()) };
+      if (!(await users.changePassword(userId, change)))
+        throw await wrong("The password has been changed meanwhile.");
       await audit({ event: "password_change", result: "success", userId, sessionId, client });
       return null;
     },

@@ -173,6 +173,14 @@ describe("reading a token", () => {
     expect(readApiToken(token.slice(0, -4))).toBeNull();
   });
 
+  it("refuses whatever nobody made, without failing", () => {
+    for (let tries = 0; tries < 100; tries++) {
+      const made = readApiToken(`tmp_${randomBytes(48).toString("base64url")}`);
+      if (made) expect(made.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    }
+    expect(readApiToken(`tmp_${Buffer.alloc(48, 0xab).toString("base64url")}`)).toBeNull();
+  });
+
   it("tells a secret from another", () => {
     const secret = randomBytes(32);
     const hash = createHash("sha256").update(secret).digest();

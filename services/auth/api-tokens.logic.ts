@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { stringify as formatUuid, parse as parseUuid, v7 as uuidv7 } from "uuid";
+import { validate as isUuid, parse as parseUuid, v7 as uuidv7 } from "uuid";
 import type { Caller } from "../../lib/action.ts";
 import { notFound, problem } from "../../lib/errors.ts";
 import type { Scope } from "../../lib/passport.ts";
@@ -20,7 +20,8 @@ export function readApiToken(token: string): { id: string; secret: Buffer } | nu
   const bytes = Buffer.from(token.slice(API_TOKEN_PREFIX.length), "base64url");
   if (bytes.length !== ID_BYTES + SECRET_BYTES || API_TOKEN_PREFIX + bytes.toString("base64url") !== token)
     return null;
-  return { id: formatUuid(bytes.subarray(0, ID_BYTES), 0), secret: bytes.subarray(ID_BYTES) };
+  const id = bytes.toString("hex", 0, ID_BYTES).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  return isUuid(id) ? { id, secret: bytes.subarray(ID_BYTES) } : null;
 }
 
 export const isSecretOf = (secret: Buffer, hash: Buffer): boolean => timingSafeEqual(hashOf(secret), hash);

@@ -35,6 +35,8 @@ import { createUserRepository } from "./users.repository.ts";
 
 /** Hashes at once: one core is left for everything else, and one thread of libuv's four. */
 const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
+/** Milliseconds between readings of the signing keys, beside what is told of them. */
+const KEYS_INTERVAL = 60_000;
 /** Milliseconds until a service that was down is asked again to erase what it holds of deleted accounts. */
 const ERASURE_INTERVAL = 2_000;
 /** Milliseconds between removals of what throttles no longer need. */
@@ -116,7 +118,6 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
 
   const accounts = createAccountLogic({
     users,
-    sessions,
     erasures,
     eraser,
     passwords,
@@ -148,17 +149,21 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
     clock,
     onError: (error) => log().warn({ err: error }, "a use could not be written down"),
   });
+  const takeUpKeys = () =>
+    void keyring.open().catch((error: unknown) => log().error({ err: error }, "the keys could not be read"));
   const changes = listenForChanges({
     url: env.AUTH_DATABASE_URL,
     onChange(change) {
       identities.forget(change);
       if (change.kind !== "keys") tellGateways(change);
-      else keyring.open().catch((error: unknown) => log().error({ err: error }, "no new key"));
+      else takeUpKeys();
     },
     onState(listening) {
       identities.trust(listening);
+      if (!listening) return;
       // Of what changed meanwhile nobody was told.
-      if (listening) tellGateways({ kind: "any", id: "" });
+      tellGateways({ kind: "any", id: "" });
+      takeUpKeys();
     },
     onError: (error) =>
       log().warn({ err: error }, "changes are not told at present: sessions are read at each request"),
@@ -198,6 +203,8 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
         );
       sweeps = [
         sweepBy(THROTTLE_SWEEP_INTERVAL, throttle.sweep, "old throttles could not be removed"),
+        // A key that could not be read when it was told of: who signs with a retired one is soon believed by nobody.
+        sweepBy(KEYS_INTERVAL, keyring.open, "the keys could not be read"),
         sweepBy(ERASURE_INTERVAL, eraser.sweep, "erasures wait for the database"),
       ];
     },

@@ -1,7 +1,8 @@
+import { CLOCK_SKEW, PASSPORT_TTL } from "../../lib/passport.ts";
 import type { Erasure, ErasureRepository } from "./erasures.repository.ts";
 
-/** A passport that was handed out just before can still write for a minute: after this nothing can. */
-const LAST_WRITE_MS = 65_000;
+/** A passport that was handed out just before can still write, also where the clock is behind: after this nothing can. */
+const LAST_WRITE_MS = (PASSPORT_TTL + CLOCK_SKEW) * 1_000 + 5_000;
 
 interface EraserOptions {
   erasures: ErasureRepository;

@@ -56,6 +56,29 @@ export function createUserRepository(database: Sequelize) {
       await User.update({ passwordHash: to }, { where: { id, passwordHash: from } });
     },
 
+    /**
+     * Sets a new password and ends all sessions but one; false when the old one was replaced since it was compared, such
+     * as by a reset: then nothing changes.
+     */
+    async changePassword(
+      id: string,
+      { from, to, keep, now }: { from: string; to: string; keep: string | null; now: Date },
+    ): Promise<boolean> {
+      return database.transaction(async (transaction) => {
+        const [changed] = await User.update(
+          { passwordHash: to },
+          { where: { id, passwordHash: from }, transaction },
+        );
+        if (changed === 0) return false;
+        await database.query(
+          `UPDATE auth.sessions SET ended_at = $2
+            WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3::uuid`,
+          { bind: [id, now, keep], transaction },
+        );
+        return true;
+      });
+    },
+
     /** The highest cost (log2 of bcrypt's rounds) of all password hashes; 0 when there are none. */
     async findHighestHashCost(): Promise<number> {
       const [row] = await database.query<{ cost: number | null }>(

@@ -35,9 +35,15 @@ export function createHousekeeping(options: HousekeepingOptions) {
 
   return {
     async sweep(): Promise<void> {
-      await untilNone(purge);
-      await untilNone(() => tasks.compact(before(keepChanges), BATCH));
-      await untilNone(() => tasks.forgetAnswers(before(KEEP_ANSWERS_MS), BATCH));
+      const steps = [
+        purge,
+        () => tasks.compact(before(keepChanges), BATCH),
+        () => tasks.forgetAnswers(before(KEEP_ANSWERS_MS), BATCH),
+      ];
+      const failures: unknown[] = [];
+      // One after another, and each though another failed: what it removes would stay as long as that fails.
+      for (const step of steps) await untilNone(step).catch((error: unknown) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
     },
 
     /** Everything of a person whose account is deleted, in parts: it may be more than one call has time for. */
