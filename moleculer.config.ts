@@ -18,7 +18,7 @@ import { wireParity } from "./lib/wire-parity.ts";
 
 const env = loadEnv();
 
-/** Milliseconds before a call fails: with both calls of a request inside the gateway's promise of 5 s. */
+/** Milliseconds before a call fails. (A request's calls have a deadline of their own: services/api/calls.ts.) */
 const REQUEST_TIMEOUT = 4_000;
 
 /** Figures and their measurement: docs/decisions/0004-amqp.md. */

@@ -104,7 +104,7 @@ function readClient(meta: unknown): Client {
 export interface Delivery {
   /** Chosen by the client, who may repeat the request with it: 1 to 255 visible characters. */
   idempotencyKey?: string;
-  /** A UUID for this request alone: the gateway gives one to each, since a lost connection makes RabbitMQ deliver twice. */
+  /** A UUID for this request alone: the gateway gives one to each, since it asks another node when one does not answer. */
   operationId?: string;
   /** Lets the caller know, in `ctx.meta.replayed`, that the answer is that of the first time. */
   onReplay: () => void;

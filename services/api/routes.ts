@@ -28,7 +28,7 @@ export interface Route {
   tagged?: true;
   /** `If-Match` and `If-None-Match` go to the action as `ifMatch` and `ifNoneMatch`, lists of versions. */
   conditional?: true;
-  /** A write that is done once, however often it comes: with an `Idempotency-Key`, or when RabbitMQ repeats it. */
+  /** A write that is done once, however often it comes: with an `Idempotency-Key`, or when the gateway tries again. */
   repeatable?: true;
   /** Whether it is tried again when it got no answer (calls.ts). GETs and what is `repeatable` always are. */
   again?: Again;

@@ -17,7 +17,7 @@ export interface Announcement {
 
 interface WriteOptions {
   tasks: TaskQueries;
-  /** The request, when it may come again by itself: RabbitMQ delivers some twice. Null when nobody can tell. */
+  /** The request, when it may come again by itself: the gateway tries twice. Null when nobody can tell. */
   operation: string | null;
   /** Told of what was written; called once for each kind. */
   announce: (announcement: Announcement) => void;
