@@ -63,18 +63,31 @@ export async function openConnection(
   }
 }
 
-/** Closes a connection, or cuts it when RabbitMQ is in no state to answer. */
-export async function leave(connection: ChannelModel): Promise<void> {
+/**
+ * Closes a connection, or cuts it when RabbitMQ is in no state to answer.
+ *
+ * @param channel whose last messages are to arrive: amqplib closes a connection past what its channels have still to send
+ */
+export async function leave(connection: ChannelModel, channel: Channel | null = null): Promise<void> {
   const end = new Promise((resolve) => connection.once("close", resolve));
   // amqplib does not hear the end of a socket that has no error.
   const cut = (): unknown => socketOf(connection)?.destroy(new Error("RabbitMQ does not answer."));
   const impatience = setTimeout(cut, FAREWELL);
   try {
-    await Promise.race([end, connection.close()]);
+    await Promise.race([end, flush(channel).then(() => connection.close())]);
   } catch {
     // It is closing already, by another call of this, or closed.
   }
   clearTimeout(impatience);
+}
+
+/** RabbitMQ closes a channel when it has taken what was sent on it. */
+async function flush(channel: Channel | null): Promise<void> {
+  try {
+    await channel?.close();
+  } catch {
+    // It is closed: nothing is on its way.
+  }
 }
 
 /** (amqplib's typings don't know it.) */

@@ -141,8 +141,8 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
   override async disconnect(): Promise<void> {
     this.ended = true;
     clearInterval(this.listening);
-    const { connection } = this;
-    if (connection) await leave(connection);
+    const { connection, channel } = this;
+    if (connection) await leave(connection, channel);
     Object.assign(this, { connected: false, connection: null, channel: null, connectionCount: 0 });
   }
 }

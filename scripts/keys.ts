@@ -1,6 +1,6 @@
 import { loadEnv } from "../config/env.ts";
 import { openDatabase } from "../mixins/database.ts";
-import { createSigningKey, resealKey } from "../services/auth/keys.logic.ts";
+import { createKeyring, createSigningKey, resealKey } from "../services/auth/keys.logic.ts";
 import { createKeyRepository } from "../services/auth/keys.repository.ts";
 import { useRunningDatabase } from "./embedded/running.ts";
 
@@ -23,6 +23,8 @@ const database = openDatabase(env.AUTH_DATABASE_URL);
 const keys = createKeyRepository(database);
 try {
   if (command === "rotate") {
+    // With another secret than auth's, no auth could read the new key, nor start.
+    await createKeyring({ keys, secret: env.AUTH_SECRET, clock: Date.now }).open();
     const key = createSigningKey(env.AUTH_SECRET, Date.now());
     await keys.rotate(key);
     console.log(`Signing with the key ${key.kid} from now on.`);

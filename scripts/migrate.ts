@@ -22,8 +22,6 @@ try {
     for (const name of pending) console.log(`${schema}  pending  ${name}`);
   }
 } catch (error) {
-  console.error(
-    `The migration failed and changed nothing: ${error instanceof Error ? error.message : error}`,
-  );
+  console.error(`The migration failed. ${error instanceof Error ? error.message : error}`);
   process.exit(1);
 }

@@ -1,5 +1,6 @@
 import { loadEnv } from "../config/env.ts";
 import { openDatabase } from "../mixins/database.ts";
+import { createAuditRepository } from "../services/auth/audit.repository.ts";
 import { createUserRepository } from "../services/auth/users.repository.ts";
 import { useRunningDatabase } from "./embedded/running.ts";
 
@@ -16,11 +17,22 @@ useRunningDatabase();
 const { AUTH_DATABASE_URL } = loadEnv("AUTH_DATABASE_URL");
 const database = openDatabase(AUTH_DATABASE_URL);
 const users = createUserRepository(database);
+const auditEvents = createAuditRepository(database);
 try {
   const user = await users.findByEmail(email.trim().normalize("NFKC").toLowerCase());
-  if (user) await users.changeAccess(user.id, { role: "admin" });
+  if (user) {
+    await users.changeAccess(user.id, { role: "admin" });
+    const detail = { by: "npm run user", role: "admin" };
+    await auditEvents.insert(
+      { event: "role_change", result: "success", userId: user.id, detail },
+      new Date(),
+    );
+  }
   console.log(user ? `${user.email} is an administrator.` : `There is no account with the address ${email}.`);
   if (!user) process.exitCode = 1;
+} catch (error) {
+  console.error(`Nothing changed: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
 } finally {
   await database.close();
 }

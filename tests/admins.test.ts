@@ -31,6 +31,10 @@ describe("a mesh with two replicas of auth", () => {
       "is an administrator",
     );
     expect((await admin.http.get("/users")).status).toBe(200);
+    const { body } = await admin.http.get(`/audit-events?event=role_change&userId=${admin.user.id}`);
+    expect(body).toMatchObject({
+      items: [{ result: "success", detail: { by: "npm run user", role: "admin" } }],
+    });
     for (const change of [{ role: "user" }, { disabled: true }]) {
       const answer = await admin.http.patch(`/users/${admin.user.id}`, change);
       expect(answer).toMatchObject({ status: 409, body: { code: "last_admin" } });

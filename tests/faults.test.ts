@@ -149,6 +149,18 @@ describe("a node whose queues another connection holds", () => {
   });
 });
 
+test("a node that stops says so: the others need not miss it", async () => {
+  const node = await startProjectNode([], { namespace, ...PATIENT });
+  const { nodeID } = node.broker;
+  const left = new Promise<unknown>((resolve) => {
+    caller.broker.localBus.on("$node.disconnected", ({ node: gone, unexpected }) => {
+      if (gone.id === nodeID) resolve(unexpected);
+    });
+  });
+  await node.stop();
+  expect(await left).toBe(false);
+});
+
 describe("a node that looks connected", () => {
   it("sends no requests while RabbitMQ takes none, and is not ready", async () => {
     const transporter = transporterOf(caller);

@@ -192,6 +192,37 @@ describe("migrations", () => {
   });
 });
 
+describe("a migration while services run", () => {
+  it("lets others use a table that it has to wait for", async () => {
+    await migrateUp();
+    const reader = new Client({ connectionString: url });
+    await reader.connect();
+    // As a dump does, for as long as it takes.
+    await reader.query("BEGIN; LOCK TABLE tasks.tasks IN ACCESS SHARE MODE");
+    const done: string[] = [];
+    const migrating = migrateDown("all").then(() => done.push("migrated"));
+    const waits = "wait_event_type = 'Lock' AND datname = current_database()";
+    await waitFor(async () => (await query(url, `SELECT FROM pg_stat_activity WHERE ${waits}`)).length > 0);
+    await query(url, "SELECT FROM tasks.tasks").then(() => done.push("read"));
+    await reader.query("COMMIT");
+    await reader.end();
+    await migrating;
+
+    expect(done).toEqual(["read", "migrated"]);
+    expect((await stateOf(url)).tables).toEqual([]);
+  });
+
+  it("says which schema was migrated before another failed", async () => {
+    const wrong = new URL(url);
+    wrong.port = "1";
+    const { code, output } = await migrate({ auth: url, tasks: wrong.href }, "up");
+    expect(code).toBe(1);
+    expect(output).toMatch(/tasks.*ECONNREFUSED/);
+    expect(output).toMatch(/auth is migrated/);
+    expect((await stateOf(url)).applied.auth).toEqual(all.auth);
+  });
+});
+
 describe("migrations with a role for each service", () => {
   const roles = {
     auth: `auth_${randomBytes(4).toString("hex")}`,

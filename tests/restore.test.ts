@@ -14,7 +14,7 @@ import { type RunningSystem, startOneProcess } from "./support/system.ts";
 
 const manual = readFileSync("docs/operations.md", "utf8");
 /** What the document has to be run after a restore. */
-const [lift = ""] = /UPDATE tasks\.change_heads[^;]*;/.exec(manual) ?? [];
+const [lift = ""] = /(?:INSERT INTO|UPDATE) tasks\.change_heads[^;]*;/.exec(manual) ?? [];
 /** How the document calls one of PostgreSQL's tools, up to where it names the database and the file. */
 const options = (program: string): string[] => {
   const [, found] = new RegExp(`^ *${program} (--.*?) --(?:file|dbname)=`, "m").exec(manual) ?? [];
@@ -45,11 +45,14 @@ const directory = makeScratchFolder("restore");
 /** What ends the servers, or drops the databases, that were made here. */
 const drops: (() => Promise<void>)[] = [];
 let ada: Person;
+/** Without a task at the dump. */
+let bob: Person;
 /** As it was at the dump, then changed. */
 let kept: Task;
 /** Places in the log: before the dump, and after it. */
 let known: number;
 let unknown: number;
+let bobs: number;
 let restored: RunningSystem;
 let database: Database;
 
@@ -105,12 +108,15 @@ async function restore(): Promise<void> {
   try {
     ada = await buildPerson(old);
     kept = await buildTask(ada, { title: "Kept" });
-    const place = async () => Number((await ada.http.get<Changes>("/changes")).body.nextSince);
-    known = await place();
+    bob = await buildPerson(old);
+    const place = async ({ http }: Person) => Number((await http.get<Changes>("/changes")).body.nextSince);
+    known = await place(ada);
     const bringBack = await dump(lost);
     await ada.http.patch(`/tasks/${kept.id}`, { title: "Lost" });
     await buildTask(ada, { title: "Lost, too" });
-    unknown = await place();
+    unknown = await place(ada);
+    await buildTask(bob, { title: "Lost" });
+    bobs = await place(bob);
     database = await bringBack();
   } finally {
     await old.stop();
@@ -144,6 +150,10 @@ describe("a database restored from a back-up", () => {
         body: { code: "since_expired" },
       });
     }
+    const his = httpFor(restored, bob.tokens.accessToken);
+    for (const title of ["1", "2"]) await his.post("/tasks", { title });
+    expect((await his.get(`/changes?since=${bobs}`)).status).toBe(410);
+    expect((await his.get<Changes>("/changes")).body.changes).toHaveLength(2);
     const { body: fresh } = await http.get<Changes>("/changes");
     expect(fresh).toMatchObject({
       changes: [{ taskId: kept.id, task: { title: "Kept" } }],
@@ -173,6 +183,10 @@ describe("a database restored from a back-up", () => {
     });
     expect(await keys("reseal", { AUTH_SECRET: after, OLD_AUTH_SECRET: before })).toMatchObject({
       code: 0,
+    });
+    expect(await keys("rotate", { AUTH_SECRET: wrong })).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/Nothing changed/),
     });
     expect(await keys("rotate", { AUTH_SECRET: after })).toMatchObject({ code: 0 });
 

@@ -239,6 +239,32 @@ describe("housekeeping", () => {
       clock: () => now,
     });
 
+  it("does the rest though one step fails, and says which failed", async () => {
+    const forgotten: Date[] = [];
+    const fails = (what: string) => async (): Promise<never> => {
+      throw new Error(what);
+    };
+    const housekeeping = createHousekeeping({
+      tasks: {
+        eraseTrash: fails("trash"),
+        compact: fails("log"),
+        async forgetAnswers(before) {
+          forgotten.push(before);
+          return 0;
+        },
+        removeSome: async () => false,
+      },
+      keepTrash: 30 * DAY,
+      keepChanges: 90 * DAY,
+      announce: () => {},
+      clock: () => NOW,
+    });
+    await expect(housekeeping.sweep()).rejects.toMatchObject({
+      errors: [{ message: "trash" }, { message: "log" }],
+    });
+    expect(forgotten).toHaveLength(1);
+  });
+
   it("erases what was in the trash for thirty days, with its history, and says so", async () => {
     const [old, young] = [await buildTask(), await buildTask()];
     await trash(old.userId, old.id, NOW);

@@ -43,7 +43,7 @@ export function createHousekeeping(options: HousekeepingOptions) {
       const failures: unknown[] = [];
       // One after another, and each though another failed: what it removes would stay as long as that fails.
       for (const step of steps) await untilNone(step).catch((error: unknown) => failures.push(error));
-      if (failures.length > 0) throw failures[0];
+      if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join("; "));
     },
 
     /** Everything of a person whose account is deleted, in parts: it may be more than one call has time for. */
