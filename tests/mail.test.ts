@@ -5,7 +5,14 @@ import { problems } from "../lib/errors.ts";
 import type { User } from "../services/auth/accounts.schema.ts";
 import { buildEmail, buildPerson, httpFor, PASSWORD, signIn } from "./support/client.ts";
 import { query } from "./support/database.ts";
-import { linkIn, type Mail, type MailServer, startMailServer, tokenIn } from "./support/mail-server.ts";
+import {
+  linkIn,
+  type Mail,
+  type MailServer,
+  NOBODY,
+  startMailServer,
+  tokenIn,
+} from "./support/mail-server.ts";
 import { areaUnderCurve } from "./support/mann-whitney.ts";
 import { scrape } from "./support/prometheus.ts";
 import {
@@ -73,11 +80,11 @@ describe.each([
   });
 
   const forgot = (email: string) => anyone.post("/auth/password/forgot", { email });
-  async function counted(): Promise<{ sent: number; failed: number }> {
+  async function counted(): Promise<{ sent: number; failed: number; refused: number }> {
     const auth = system.processes.find(({ name }) => name === "auth" || name === "all");
     const { value } = await scrape(auth?.opsUrl ?? "");
     const of = (result: string): number => value("taskmesh_mails_total", { result });
-    return { sent: of("sent"), failed: of("failed") };
+    return { sent: of("sent"), failed: of("failed"), refused: of("refused") };
   }
   const reset = (token: string, newPassword = NEW_PASSWORD) =>
     anyone.post("/auth/password/reset", { token, newPassword });
@@ -408,6 +415,15 @@ describe.each([
     },
     RETRIES,
   );
+
+  test("a mail to a mailbox that there is not is given up at once", async () => {
+    const before = await counted();
+    const email = `${NOBODY}${buildEmail()}`;
+    expect((await anyone.post("/auth/register", { email, password: PASSWORD })).status).toBe(201);
+    await eventually(async () => expect((await counted()).refused).toBe(before.refused + 1));
+    await outboxIsEmpty(system);
+    expect(await counted()).toEqual({ ...before, refused: before.refused + 1 });
+  });
 
   test("line 7: no token was printed, nor any password or hash, at the highest level of logging", () => {
     const printed = system.printed();

@@ -10,7 +10,7 @@ import { createApiTokenLogic } from "./api-tokens.logic.ts";
 import { createApiTokenRepository } from "./api-tokens.repository.ts";
 import { createAudit } from "./audit.logic.ts";
 import { createAuditRepository } from "./audit.repository.ts";
-import { listenForChanges } from "./changes.repository.ts";
+import { wireChanges } from "./changes.wiring.ts";
 import { createClientLogic } from "./clients.logic.ts";
 import { createClientRepository } from "./clients.repository.ts";
 import { createEraser } from "./erasures.logic.ts";
@@ -35,8 +35,6 @@ import { createUserRepository } from "./users.repository.ts";
 
 /** Hashes at once: one core is left for everything else, and one thread of libuv's four. */
 const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
-/** Milliseconds between readings of the signing keys, beside what is told of them. */
-const KEYS_INTERVAL = 60_000;
 /** Milliseconds until a service that was down is asked again to erase what it holds of deleted accounts. */
 const ERASURE_INTERVAL = 2_000;
 /** Milliseconds between removals of what throttles no longer need. */
@@ -149,25 +147,7 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
     clock,
     onError: (error) => log().warn({ err: error }, "a use could not be written down"),
   });
-  const takeUpKeys = () =>
-    void keyring.open().catch((error: unknown) => log().error({ err: error }, "the keys could not be read"));
-  const changes = listenForChanges({
-    url: env.AUTH_DATABASE_URL,
-    onChange(change) {
-      identities.forget(change);
-      if (change.kind !== "keys") tellGateways(change);
-      else takeUpKeys();
-    },
-    onState(listening) {
-      identities.trust(listening);
-      if (!listening) return;
-      // Of what changed meanwhile nobody was told.
-      tellGateways({ kind: "any", id: "" });
-      takeUpKeys();
-    },
-    onError: (error) =>
-      log().warn({ err: error }, "changes are not told at present: sessions are read at each request"),
-  });
+  const changes = wireChanges(env, { identities, keyring, log, tellGateways });
 
   let sweeps: NodeJS.Timeout[] = [];
 
@@ -183,12 +163,7 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
     admin,
     identities,
 
-    /** Answers when this replica has heard of the change it made, so that the caller's next request meets it. */
-    async told<T>(change: Promise<T>): Promise<T> {
-      const result = await change;
-      await changes.caughtUp();
-      return result;
-    },
+    told: changes.told,
 
     async start(): Promise<void> {
       await keyring.open();
@@ -203,15 +178,13 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
         );
       sweeps = [
         sweepBy(THROTTLE_SWEEP_INTERVAL, throttle.sweep, "old throttles could not be removed"),
-        // A key that could not be read when it was told of: who signs with a retired one is soon believed by nobody.
-        sweepBy(KEYS_INTERVAL, keyring.open, "the keys could not be read"),
         sweepBy(ERASURE_INTERVAL, eraser.sweep, "erasures wait for the database"),
       ];
     },
 
     async stop(): Promise<void> {
       for (const sweep of sweeps) clearInterval(sweep);
-      await changes.close();
+      await changes.stop();
       await mail.stop();
     },
   };

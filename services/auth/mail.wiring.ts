@@ -36,6 +36,8 @@ export function wireMail(env: AuthEnv, { log, audit }: Pick<Node, "log"> & { aud
     },
     limit: env.RATE_LIMIT === "off" ? Number.POSITIVE_INFINITY : MAIL_LIMIT,
     audit,
+    onRefused: (error) =>
+      log().warn({ reason: withoutTokens(error) }, "mail has no recipient and is given up"),
     onError: (error, attempts) =>
       log().warn({ reason: withoutTokens(error), attempts }, "mail could not be sent and is tried again"),
     clock,

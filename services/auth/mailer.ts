@@ -1,5 +1,5 @@
 import { createTransport } from "nodemailer";
-import type { Mailer, OutgoingMail } from "./outbox.logic.ts";
+import { type Mailer, type OutgoingMail, RecipientRefused } from "./outbox.logic.ts";
 
 interface SmtpOptions {
   /** smtp:// or smtps://, with user and password; its query sets further options of nodemailer. */
@@ -21,7 +21,7 @@ export function createSmtpMailer({ url, from }: SmtpOptions): Mailer {
   const transport = createTransport({ url, ...TIMEOUTS, disableFileAccess: true, disableUrlAccess: true });
   const domain = from.replace(/^.*@|>$/g, "");
   return async ({ id, to, subject, text, html }, signal) => {
-    await transport.sendMail({
+    const sent = transport.sendMail({
       from,
       // Not as text, which could be read as several addresses.
       to: { name: "", address: to },
@@ -33,8 +33,19 @@ export function createSmtpMailer({ url, from }: SmtpOptions): Mailer {
       headers: { "Auto-Submitted": "auto-generated" },
       signal,
     });
+    await sent.catch((error: unknown) => {
+      throw isRefusal(error) ? new RecipientRefused(error.message) : error;
+    });
   };
 }
+
+/** Of the recipient, and permanent (RFC 5321, section 4.2.1). */
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof Error &&
+  "command" in error &&
+  error.command === "RCPT TO" &&
+  "responseCode" in error &&
+  /^55\d$/.test(String(error.responseCode));
 
 /** Shows the link in the log, for who runs Taskmesh for themselves. */
 export const createLogMailer =

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, registry } from "../../lib/metrics.ts";
-import type { Mailer } from "./outbox.logic.ts";
+import { type Mailer, RecipientRefused } from "./outbox.logic.ts";
 
 const registers = [registry];
 
@@ -15,11 +15,11 @@ authEvents.inc({ event: "refresh_reuse", result: "failure" }, 0);
 
 const mails = new Counter({
   name: "taskmesh_mails_total",
-  help: "Mails that the mail server took, and that it did not: those are tried again",
+  help: "Mails that the mail server took, did not take and is asked again, or refused for there is no such mailbox",
   labelNames: ["result"] as const,
   registers,
 });
-for (const result of ["sent", "failed"]) mails.inc({ result }, 0);
+for (const result of ["sent", "failed", "refused"]) mails.inc({ result }, 0);
 
 /** Counts what becomes of a mailer's mails. */
 export const observeMailer =
@@ -28,7 +28,7 @@ export const observeMailer =
     try {
       await send(...mail);
     } catch (error) {
-      mails.inc({ result: "failed" });
+      mails.inc({ result: error instanceof RecipientRefused ? "refused" : "failed" });
       throw error;
     }
     mails.inc({ result: "sent" });

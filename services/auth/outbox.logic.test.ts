@@ -86,6 +86,7 @@ function build(send: Mailer = async () => {}) {
     answers: [] as (Date | null)[],
     forgotten: [] as Date[],
     sent: [] as OutgoingMail[],
+    refused: [] as string[],
     errors: [] as unknown[],
   };
   const broken = { error: undefined as Error | undefined };
@@ -117,6 +118,7 @@ function build(send: Mailer = async () => {}) {
     pages: { reset_password: "https://app.example/reset", verify_email: "https://app.example/verify" },
     limit: 3,
     audit,
+    onRefused: (error) => seen.refused.push(error.message),
     onError: (error, attempts) => seen.errors.push([String(error), attempts]),
     clock: () => time.now,
   });

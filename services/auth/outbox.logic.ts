@@ -13,7 +13,11 @@ export interface OutgoingMail extends RenderedMail {
   link: string;
 }
 
+/** @throws RecipientRefused, and whatever passes by itself */
 export type Mailer = (mail: OutgoingMail, signal: AbortSignal) => Promise<void>;
+
+/** The mail server says for good that there is no such mailbox: to ask again would be in vain. */
+export class RecipientRefused extends Error {}
 
 interface OutboxOptions {
   mails: Omit<MailRepository, "insert">;
@@ -24,6 +28,8 @@ interface OutboxOptions {
   /** Mails of one kind that a person gets in an hour, of resets in 30 minutes; more are dropped without a word. */
   limit: number;
   audit: Audit;
+  /** Told of a mail that nobody gets. */
+  onRefused: (error: RecipientRefused) => void;
   /** Told of what is tried again later. */
   onError: (error: unknown, attempts: number) => void;
   clock: () => number;
@@ -59,7 +65,7 @@ const wakeDelay = (): number => 50 + Math.random() * 150;
  * was handed over or its link has expired.
  */
 export function createOutbox(options: OutboxOptions) {
-  const { mails, mailedTokens, send, pages, limit, audit, onError, clock } = options;
+  const { mails, mailedTokens, send, pages, limit, audit, onRefused, onError, clock } = options;
   const cut = new AbortController();
   let nap = new AbortController();
   let stopping = false;
@@ -92,6 +98,10 @@ export function createOutbox(options: OutboxOptions) {
       await send({ ...rendered, id: mail.id, to: token.email, link }, signal);
       return null;
     } catch (error) {
+      if (error instanceof RecipientRefused) {
+        onRefused(error);
+        return null;
+      }
       onError(error, mail.attempts + 1);
       return new Date(clock() + retryDelay(mail.attempts + 1));
     }

@@ -93,6 +93,7 @@ function build(send: (mail: OutgoingMail, attempt: number) => Promise<void> = as
         pages: { reset_password: "https://app.example/reset", verify_email: "https://app.example/verify" },
         limit,
         audit,
+        onRefused: () => {},
         onError: (_error, attempt) => failures.push(attempt),
         clock,
       });

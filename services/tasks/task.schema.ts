@@ -137,8 +137,9 @@ export const taskSchemaWith = <T extends Task>(
 
 export const byId = { id: uuid().required() };
 
-/** Of a task: an integer of PostgreSQL's. */
-export const versionNumber = () => Joi.number().integer().min(1).max(2_147_483_647);
+/** Of a version: an integer of PostgreSQL's. */
+const MAX_VERSION = 2 ** 31 - 1;
+export const versionNumber = () => Joi.number().integer().min(1).max(MAX_VERSION);
 
 /** What a write may ask of the task it meets: its version is one of these, or none of those. */
 export interface Conditions {
@@ -146,7 +147,7 @@ export interface Conditions {
   ifNoneMatch?: number[];
 }
 
-const versions = () => Joi.array().items(Joi.number().integer().min(0).max(2_147_483_647)).single();
+const versions = () => Joi.array().items(Joi.number().integer().min(0).max(MAX_VERSION)).single();
 
 /** Versions; over HTTP they come from the headers `If-Match` and `If-None-Match` (RFC 9110). */
 export const conditions = { ifMatch: versions(), ifNoneMatch: versions() };

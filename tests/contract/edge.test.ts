@@ -30,10 +30,8 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
   });
 
   test("a target may be a whole URI", async () => {
-    const answer = await sendRaw(
-      "GET http://x/health/live?a=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    );
-    expect(answer).toMatch(/^HTTP\/1\.1 (200|422)/);
+    const answer = await sendRaw("GET http://x/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    expect(answer).toMatch(/^HTTP\/1\.1 200/);
   });
 
   describe("problem documents", () => {

@@ -13,6 +13,9 @@ const PATIENCE = 15_000;
 /** Milliseconds: longer than a transaction of ours may do nothing, unless it is made for that. */
 const DAWDLING = 3_000;
 
+/** What an address begins with that the server knows it has not. */
+export const NOBODY = "nobody-";
+
 /** What the server does with a mail: takes it, at once or after a while, refuses it for now, or never answers. */
 type Mood = "take" | "dawdle" | "refuse" | "hang";
 
@@ -35,6 +38,10 @@ export async function startMailServer() {
       disabledCommands: ["STARTTLS", "AUTH"],
       disableReverseLookup: true,
       closeTimeout: 100,
+      onRcptTo({ address }, _session, callback) {
+        const refused = Object.assign(new Error("no such mailbox"), { responseCode: 550 });
+        callback(address.startsWith(NOBODY) ? refused : null);
+      },
       onData(stream, session, callback) {
         const chunks: Buffer[] = [];
         stream.on("data", (chunk: Buffer) => chunks.push(chunk));
