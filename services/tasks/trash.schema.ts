@@ -45,7 +45,8 @@ export const trashActions = {
   erase: {
     summary: "Erase a deleted task for good",
     scope: "tasks:write",
-    description: "With its history: nothing can bring it back.",
+    description:
+      "With its history: nothing can bring it back. What a request with an `Idempotency-Key` was answered is kept for a day.",
     params: one,
     result: nothing(),
     errors: ["not_found"],
