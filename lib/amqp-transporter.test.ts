@@ -1,4 +1,3 @@
-import { EventEmitter } from "node:events";
 import { AmqpTransporter } from "./amqp-transporter.ts";
 
 describe("the addresses of brokers", () => {
@@ -17,15 +16,5 @@ describe("the addresses of brokers", () => {
       "amqp://one?heartbeat=5",
       "amqp://two?heartbeat=5",
     ]);
-  });
-});
-
-describe("a queue that RabbitMQ ends", () => {
-  it("ends the connection, so that another is made", async () => {
-    const close = jest.fn(async () => {});
-    const transporter = new AmqpTransporter({ url: "amqp://one" });
-    transporter.connection = Object.assign(new EventEmitter(), { close, connection: {} });
-    await transporter._consumeCB("REQ", true)(null);
-    expect(close).toHaveBeenCalledTimes(1);
   });
 });
