@@ -55,6 +55,8 @@ export interface Env {
   TRASH_RETENTION: number;
   /** How long the log keeps changes that were followed by newer ones: the age of versions and of clients' copies. */
   CHANGES_RETENTION: number;
+  /** How long the audit log keeps an event. */
+  AUDIT_RETENTION: number;
   /** `off` switches every limit and throttle off: for tests and benchmarks. */
   RATE_LIMIT: "on" | "off";
   LOG_LEVEL: "fatal" | "error" | "warn" | "info" | "debug" | "trace";
@@ -99,6 +101,7 @@ const schema = Joi.object<Env>({
   CONTENT_SERVICES: list.default(["tasks"]),
   TRASH_RETENTION: duration("1d", "3650d").default(30 * 86_400),
   CHANGES_RETENTION: duration("1d", "3650d").default(365 * 86_400),
+  AUDIT_RETENTION: duration("1d", "3650d").default(365 * 86_400),
   RATE_LIMIT: Joi.string().valid("on", "off").default("on"),
   LOG_LEVEL: Joi.string().valid("fatal", "error", "warn", "info", "debug", "trace").default("info"),
   LOG_FORMAT: Joi.string().valid("json", "text"),

@@ -36,6 +36,13 @@ export const databaseQueries = new Histogram({
   registers,
 });
 
+export const housekeeping = new Counter({
+  name: "taskmesh_housekeeping_total",
+  help: "Rounds of removing what has had its time, by chore and result (done, failed)",
+  labelNames: ["chore", "result"] as const,
+  registers,
+});
+
 /** What is read of a pool of connections. */
 export interface PoolState {
   size: number;

@@ -33,7 +33,7 @@ function build({ whileHashing = async () => {} }: { whileHashing?: () => Promise
   const logic = createAccountLogic({
     users: createUserRepository(db.database),
     erasures: createErasureRepository(db.database),
-    eraser: { erase: async (erasure) => void erased.push(erasure), sweep: async () => {} },
+    eraser: { erase: async (erasure) => erased.push(erasure) > 0 },
     passwords: quickPasswords({
       async choose(password, who) {
         chosen.push([password, who]);

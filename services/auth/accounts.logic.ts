@@ -13,7 +13,7 @@ import type { UserRepository, UserRow } from "./users.repository.ts";
 interface AccountOptions {
   users: UserRepository;
   erasures: ErasureRepository;
-  eraser: Eraser;
+  eraser: Pick<Eraser, "erase">;
   passwords: Passwords;
   throttle: Throttle;
   /** Tells the outbox that there is something in it. */

@@ -22,6 +22,8 @@ export interface AuditFilter {
   limit: number;
 }
 
+export type AuditRepository = ReturnType<typeof createAuditRepository>;
+
 export function createAuditRepository(database: Sequelize) {
   return {
     async insert({ event, result, userId, sessionId, client, detail }: AuditEntry, at: Date): Promise<void> {
@@ -42,6 +44,16 @@ export function createAuditRepository(database: Sequelize) {
           ],
         },
       );
+    },
+
+    /** Of those from before that moment. @returns how many */
+    async removeSome(before: Date, limit: number): Promise<number> {
+      const removed = await database.query(
+        `DELETE FROM auth.audit_events WHERE id IN (
+           SELECT id FROM auth.audit_events WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1`,
+        { bind: [before, limit], type: QueryTypes.SELECT },
+      );
+      return removed.length;
     },
 
     /** Newest first: ids are of version 7 and so in the order of time. */

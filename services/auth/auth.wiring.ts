@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { clock } from "../../lib/clock.ts";
+import { keepHouse } from "../../lib/housekeeping.ts";
 import { observeDatabase } from "../../lib/observe-sql.ts";
 import { openDatabase } from "../../mixins/database.ts";
 import { createAccessTokens } from "./access-tokens.logic.ts";
@@ -17,6 +18,7 @@ import { createEraser } from "./erasures.logic.ts";
 import { createErasureRepository } from "./erasures.repository.ts";
 import { createHashQueue, maxWaitingFor } from "./hash-queue.logic.ts";
 import { yieldToEventLoops } from "./hash-threads.ts";
+import { createHousekeeping } from "./housekeeping.logic.ts";
 import { createIdentityLogic } from "./identities.logic.ts";
 import { createKeyring } from "./keys.logic.ts";
 import { createKeyRepository } from "./keys.repository.ts";
@@ -35,10 +37,6 @@ import { createUserRepository } from "./users.repository.ts";
 
 /** Hashes at once: one core is left for everything else, and one thread of libuv's four. */
 const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, 3));
-/** Milliseconds until a service that was down is asked again to erase what it holds of deleted accounts. */
-const ERASURE_INTERVAL = 2_000;
-/** Milliseconds between removals of what throttles no longer need. */
-const THROTTLE_SWEEP_INTERVAL = 10 * 60_000;
 
 /** Puts the parts of auth together: repositories below, rules above them, and what runs by itself. */
 export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
@@ -149,7 +147,15 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
   });
   const changes = wireChanges(env, { identities, keyring, log, tellGateways });
 
-  let sweeps: NodeJS.Timeout[] = [];
+  const chores = createHousekeeping({
+    eraser,
+    throttle,
+    sessions,
+    auditEvents,
+    keepAudit: env.AUDIT_RETENTION * 1000,
+    clock,
+  });
+  let endHousekeeping: (() => Promise<void>) | undefined;
 
   return {
     database,
@@ -171,19 +177,13 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
       yieldToEventLoops();
       await changes.start();
       mail.start();
-      const sweepBy = (interval: number, sweep: () => Promise<unknown>, complaint: string) =>
-        setInterval(
-          () => void sweep().catch((error: unknown) => log().warn({ err: error }, complaint)),
-          interval,
-        );
-      sweeps = [
-        sweepBy(THROTTLE_SWEEP_INTERVAL, throttle.sweep, "old throttles could not be removed"),
-        sweepBy(ERASURE_INTERVAL, eraser.sweep, "erasures wait for the database"),
-      ];
+      endHousekeeping = keepHouse(chores, (err, chore) =>
+        log().warn({ err, chore }, "what has had its time could not be removed"),
+      );
     },
 
     async stop(): Promise<void> {
-      for (const sweep of sweeps) clearInterval(sweep);
+      await endHousekeeping?.();
       await changes.stop();
       await mail.stop();
     },

@@ -21,32 +21,30 @@ interface EraserOptions {
  * harmless, and is done: once at once, once when no passport of that person can write any more.
  */
 export function createEraser({ erasures, services, eraseIn, onError, clock }: EraserOptions) {
-  let sweeping: Promise<void> | undefined;
-
-  async function erase({ userId, requestedAt }: Erasure): Promise<void> {
+  /** Whether every service has. */
+  async function erase({ userId, requestedAt }: Erasure): Promise<boolean> {
     const outcomes = await Promise.allSettled(services.map((service) => eraseIn(service, userId)));
     const failed = outcomes.flatMap((outcome, index) =>
       outcome.status === "rejected" ? [{ service: services[index] ?? "", reason: outcome.reason }] : [],
     );
     for (const { service, reason } of failed) onError(reason, service);
-    if (failed.length > 0) return;
+    if (failed.length > 0) return false;
     if (clock() - requestedAt.getTime() >= LAST_WRITE_MS) await erasures.done(userId);
     else await erasures.erasedOnce(userId);
-  }
-
-  async function sweepOnce(): Promise<void> {
-    for (const erasure of await erasures.pending(new Date(clock() - LAST_WRITE_MS))) await erase(erasure);
+    return true;
   }
 
   return {
     erase,
 
-    /** Erases all that is due; one sweep at a time. */
-    sweep(): Promise<void> {
-      sweeping ??= sweepOnce().finally(() => {
-        sweeping = undefined;
-      });
-      return sweeping;
+    /** Erases what is due. @throws when some of it has to be asked for again */
+    async sweep(): Promise<number> {
+      let waiting = 0;
+      for (const erasure of await erasures.pending(new Date(clock() - LAST_WRITE_MS)))
+        if (!(await erase(erasure))) waiting += 1;
+      if (waiting > 0)
+        throw new Error(`Deleted accounts whose content is not erased everywhere: ${waiting}.`);
+      return 0;
     },
   };
 }

@@ -15,7 +15,8 @@ const PREFIX = "tmr_";
 
 /** Within this, the token before the current one gets the same successor again: two tabs, a lost answer. */
 const REPEAT_WINDOW_MS = 10_000;
-const ABSOLUTE_TTL_MS = 30 * 86_400_000;
+/** A session ends so long after signing in, however often it was refreshed. */
+export const ABSOLUTE_TTL_MS = 30 * 86_400_000;
 
 /** What a session row says about its refresh tokens. */
 interface RefreshState {

@@ -76,6 +76,17 @@ export function createSessionRepository(database: Sequelize) {
       return ended === 1;
     },
 
+    /** Removes those that began before that moment. @returns how many */
+    async removeSome(before: Date, limit: number): Promise<number> {
+      const removed = await database.query(
+        `DELETE FROM auth.sessions WHERE id IN (
+           SELECT id FROM auth.sessions WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+         RETURNING 1`,
+        { bind: [before, limit], type: QueryTypes.SELECT },
+      );
+      return removed.length;
+    },
+
     /** Ends all of a person's sessions, or all but one. */
     async endAll(userId: string, endedAt: Date, except: string | null = null): Promise<void> {
       const others = except === null ? {} : { id: { [Op.ne]: except } };

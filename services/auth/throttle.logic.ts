@@ -55,8 +55,8 @@ export interface Throttle {
   password: Attempt<{ userId: string; sessionId: string | null; client?: Client | undefined }>;
   /** Counts a request for a link to a new password. @throws too_many_attempts, alike whether there is such an account */
   link(who: { email: string; client: Client }): Promise<void>;
-  /** Removes budgets that are whole again. */
-  sweep(): Promise<void>;
+  /** Removes some budgets that are whole again, and networks that are no longer familiar. @returns how many */
+  sweep(): Promise<number>;
 }
 
 /** What RATE_LIMIT=off puts in its place. */
@@ -64,7 +64,7 @@ export const unthrottled: Throttle = {
   signIn: (_who, compare) => compare(),
   password: (_who, compare) => compare(),
   link: async () => {},
-  sweep: async () => {},
+  sweep: async () => 0,
 };
 
 /**

@@ -79,7 +79,8 @@ describe("a sweep", () => {
     await throttles().charge([spent], at(1));
     await throttles().makeFamiliar(id, "once", at(-100));
     await throttles().makeFamiliar(id, "lately", at(-99));
-    await throttles().sweep(at(10), at(-100));
+    expect(await throttles().sweep(at(10), at(-100))).toBeGreaterThanOrEqual(2);
+    expect(await throttles().sweep(at(10), at(-100))).toBe(0);
     expect([...(await throttles().findFullAt([whole, spent])).keys()]).toEqual([spent.key]);
     const ever = new Date(0);
     expect(await throttles().isFamiliar(email, "once", ever)).toBe(false);

@@ -10,7 +10,7 @@ export interface Charge {
 export type ThrottleRepository = ReturnType<typeof createThrottleRepository>;
 
 /** Rows removed at a time: fewer than take the database long. */
-const SWEEP_LIMIT = 10_000;
+const SWEEP_LIMIT = 5_000;
 
 export function createThrottleRepository(database: Sequelize) {
   const keysOf = (charges: Charge[]): string[] => charges.map(({ key }) => key);
@@ -85,16 +85,20 @@ export function createThrottleRepository(database: Sequelize) {
       );
     },
 
-    /** Removes what says nothing any more; other replicas may do so at the same time. */
-    async sweep(now: Date, familiarSince: Date): Promise<void> {
-      await database.query(
+    /** Removes some of what says nothing any more; other replicas may do so at the same time. @returns how many */
+    async sweep(now: Date, familiarSince: Date): Promise<number> {
+      const whole = await database.query(
         `DELETE FROM auth.throttles WHERE key IN
-           (SELECT key FROM auth.throttles WHERE full_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
-        { bind: [now, SWEEP_LIMIT] },
+           (SELECT key FROM auth.throttles WHERE full_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1`,
+        { bind: [now, SWEEP_LIMIT], type: QueryTypes.SELECT },
       );
-      await database.query("DELETE FROM auth.familiar_networks WHERE seen_at <= $1", {
-        bind: [familiarSince],
-      });
+      const unfamiliar = await database.query(
+        `DELETE FROM auth.familiar_networks WHERE (user_id, network_key) IN
+           (SELECT user_id, network_key FROM auth.familiar_networks WHERE seen_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+         RETURNING 1`,
+        { bind: [familiarSince, SWEEP_LIMIT], type: QueryTypes.SELECT },
+      );
+      return whole.length + unfamiliar.length;
     },
   };
 }

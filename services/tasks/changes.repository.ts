@@ -133,36 +133,44 @@ export function createChangeQueries(run: Run) {
     },
 
     /**
-     * Removes changes from before that moment which say nothing of how things are now: of a version that was
-     * followed by another, or of a task that is gone. At most so many at a time.
+     * Goes on through the changes from before that moment, and removes what each of them followed: earlier versions of
+     * its task, and itself when it says that the task is gone. At most so many at a time; one caller at a time.
      *
-     * @returns how many
+     * @returns how many it went through
      */
     async compact(before: Date, limit: number): Promise<number> {
-      const [row] = await run<{ removed: number }>(
-        `WITH old AS (
-           SELECT user_id, seq FROM tasks.task_changes c
-            WHERE at < $1
-              AND (op = 'erase' OR EXISTS (
-                SELECT FROM tasks.task_changes later
-                 WHERE later.user_id = c.user_id AND later.task_id = c.task_id AND later.version > c.version))
-            LIMIT $2
+      const [row] = await run<{ walked: number }>(
+        `WITH place AS (
+           SELECT at, user_id, seq FROM tasks.compaction FOR UPDATE SKIP LOCKED
+         ), walked AS (
+           SELECT c.* FROM place, LATERAL (
+             SELECT at, user_id, seq, task_id, CASE op WHEN 'erase' THEN version + 1 ELSE version END AS kept_from
+               FROM tasks.task_changes
+              WHERE (at, user_id, seq) > (place.at, place.user_id, place.seq) AND at < $1
+              ORDER BY at, user_id, seq LIMIT $2
+           ) c
          ), heads AS (
-           SELECT h.user_id FROM tasks.change_heads h
-            WHERE h.user_id IN (SELECT user_id FROM old) ORDER BY h.user_id FOR UPDATE
+           SELECT user_id FROM tasks.change_heads
+            WHERE user_id IN (SELECT user_id FROM walked) ORDER BY user_id FOR UPDATE
          ), removed AS (
-           DELETE FROM tasks.task_changes c USING old
-            WHERE c.user_id = old.user_id AND c.seq = old.seq AND c.user_id IN (SELECT user_id FROM heads)
+           DELETE FROM tasks.task_changes c
+            USING (SELECT user_id, task_id, max(kept_from) AS kept_from FROM walked GROUP BY user_id, task_id) task
+            WHERE c.user_id = task.user_id AND c.task_id = task.task_id AND c.version < task.kept_from
+              AND c.user_id IN (SELECT user_id FROM heads)
            RETURNING c.user_id, c.seq
          ), told AS (
            UPDATE tasks.change_heads h SET compacted_to = greatest(h.compacted_to, r.seq)
              FROM (SELECT user_id, max(seq) AS seq FROM removed GROUP BY user_id) r
             WHERE h.user_id = r.user_id
+         ), gone_on AS (
+           UPDATE tasks.compaction SET (at, user_id, seq) =
+             (SELECT at, user_id, seq FROM walked ORDER BY at DESC, user_id DESC, seq DESC LIMIT 1)
+            WHERE EXISTS (SELECT FROM walked)
          )
-         SELECT count(*)::integer AS removed FROM removed`,
+         SELECT count(*)::integer AS walked FROM walked`,
         [before, limit],
       );
-      return row?.removed ?? 0;
+      return row?.walked ?? 0;
     },
   };
 }

@@ -1,10 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Chore } from "../../lib/housekeeping.ts";
 import { KEEP_ANSWERS_MS } from "./idempotency.logic.ts";
 import type { TaskQueries } from "./tasks.repository.ts";
 import type { Announcement } from "./writes.logic.ts";
 
 /** Rows in one statement: it must not hold others up. */
 const BATCH = 500;
+/** Milliseconds. */
+const INTERVAL = 10 * 60_000;
 
 interface HousekeepingOptions {
   tasks: Pick<TaskQueries, "eraseTrash" | "compact" | "forgetAnswers" | "removeSome">;
@@ -16,16 +19,12 @@ interface HousekeepingOptions {
   clock: () => number;
 }
 
-/** Removes what has had its time. Every node does; one at a time does the same piece. */
+/** Removals of what has had its time. */
 export function createHousekeeping(options: HousekeepingOptions) {
   const { tasks, keepTrash, keepChanges, announce, clock } = options;
   const before = (age: number): Date => new Date(clock() - age);
 
-  async function untilNone(step: () => Promise<number>): Promise<void> {
-    while ((await step()) > 0) await nextTurn();
-  }
-
-  async function purge(): Promise<number> {
+  async function emptyTrash(): Promise<number> {
     const erased = await tasks.eraseTrash({ before: before(keepTrash), limit: BATCH });
     for (const [userId, rows] of Map.groupBy(erased, (row) => row.userId)) {
       announce({ userId, event: "erased", tasks: rows.map(({ id, version }) => ({ id, version })) });
@@ -34,17 +33,11 @@ export function createHousekeeping(options: HousekeepingOptions) {
   }
 
   return {
-    async sweep(): Promise<void> {
-      const steps = [
-        purge,
-        () => tasks.compact(before(keepChanges), BATCH),
-        () => tasks.forgetAnswers(before(KEEP_ANSWERS_MS), BATCH),
-      ];
-      const failures: unknown[] = [];
-      // One after another, and each though another failed: what it removes would stay as long as that fails.
-      for (const step of steps) await untilNone(step).catch((error: unknown) => failures.push(error));
-      if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join("; "));
-    },
+    chores: [
+      { name: "trash", every: INTERVAL, part: emptyTrash },
+      { name: "changes", every: INTERVAL, part: () => tasks.compact(before(keepChanges), BATCH) },
+      { name: "answers", every: INTERVAL, part: () => tasks.forgetAnswers(before(KEEP_ANSWERS_MS), BATCH) },
+    ] satisfies Chore[],
 
     /** Everything of a person whose account is deleted, in parts: it may be more than one call has time for. */
     async eraseAll({ userId }: { userId: string }): Promise<null> {

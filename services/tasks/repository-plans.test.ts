@@ -123,9 +123,10 @@ describe("housekeeping finds what is old without reading everything", () => {
     ["the trash", () => tasks.eraseTrash({ before: new Date(0), limit: 500 })],
     ["one person's trash", () => tasks.eraseTrash({ userId: uuidv7(), limit: 500 })],
     ["answers", () => tasks.forgetAnswers(new Date(0), 500)],
-    ["changes", () => tasks.compact(new Date(0), 500)],
+    ["changes", () => tasks.compact(new Date(), 5)],
   ])("%s", async (_name, work) => {
-    const read = (await plansOf(work)).flatMap(nodes);
-    expect(read.map((node) => node["Node Type"]).filter((type) => type === "Seq Scan")).toEqual([]);
+    const whole = (await plansOf(work)).flatMap(nodes).filter((node) => node["Node Type"] === "Seq Scan");
+    // Of one row.
+    expect(whole.filter((node) => node["Relation Name"] !== "compaction")).toEqual([]);
   });
 });

@@ -3,6 +3,7 @@ import { loadEnv } from "../../config/env.ts";
 import { type ActionContext, action, type Contract, readDelivery, readyAction } from "../../lib/action.ts";
 import type { Bus } from "../../lib/bus.ts";
 import { clock } from "../../lib/clock.ts";
+import { keepHouse } from "../../lib/housekeeping.ts";
 import { observeDatabase } from "../../lib/observe-sql.ts";
 import type { Identity, Scope } from "../../lib/passport.ts";
 import { currentRequest } from "../../lib/request-context.ts";
@@ -70,9 +71,7 @@ const housekeeping = createHousekeeping({
   announce,
   clock,
 });
-/** Milliseconds between removals of what has had its time. */
-const HOUSEKEEPING_INTERVAL = 10 * 60_000;
-let sweeping: NodeJS.Timeout;
+let endHousekeeping: (() => Promise<void>) | undefined;
 
 const requestOf = <P>(ctx: ActionContext<P>, params: unknown, { userId }: Identity): Request => ({
   ...readDelivery(ctx),
@@ -133,17 +132,13 @@ const tasksService: ServiceSchema = {
 
   async started() {
     cursors = createCursors(await repository.cursorKey());
-    sweeping = setInterval(() => {
-      housekeeping
-        .sweep()
-        .catch((error: unknown) =>
-          this.logger.warn({ err: error }, "old tasks and changes could not be removed"),
-        );
-    }, HOUSEKEEPING_INTERVAL);
+    endHousekeeping = keepHouse(housekeeping.chores, (err, chore) =>
+      this.logger.warn({ err, chore }, "what has had its time could not be removed"),
+    );
   },
 
   async stopped() {
-    clearInterval(sweeping);
+    await endHousekeeping?.();
   },
 };
 

@@ -160,6 +160,6 @@ export function recordThrottle() {
     return compare();
   };
   const link = async (who: unknown): Promise<void> => void asked.push(who);
-  const throttle: Throttle = { signIn: attempt, password: attempt, link, sweep: async () => {} };
+  const throttle: Throttle = { signIn: attempt, password: attempt, link, sweep: async () => 0 };
   return { asked, throttle };
 }
