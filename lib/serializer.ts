@@ -4,6 +4,9 @@ import { problem } from "./errors.ts";
 /** Bytes. RabbitMQ 4 closes the channel of who sends a message of more than 16 MiB, and with it all that is in flight. */
 const MAX_MESSAGE = 15 * 2 ** 20;
 
+/** Of an answer; the rest is for what goes with it. */
+export const MAX_ANSWER = MAX_MESSAGE - 2 ** 16;
+
 /**
  * JSON, but an answer that JSON can't carry (a BigInt, a cycle), or RabbitMQ can't, is sent as the error `internal`.
  * Moleculer would fail to send it and leave the request unacknowledged: the caller would wait.

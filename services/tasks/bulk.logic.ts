@@ -1,4 +1,5 @@
 import { notFound, problem, validationFailed } from "../../lib/errors.ts";
+import { MAX_ANSWER } from "../../lib/serializer.ts";
 import type { BulkParams, Operation, OperationProblem, OperationResult } from "./bulk.schema.ts";
 import type { Idempotency, Request, Work } from "./idempotency.logic.ts";
 import { toRowPatch, toTaskView } from "./task-view.logic.ts";
@@ -77,7 +78,7 @@ export function createBulkLogic({ idempotency, read, clock }: BulkOptions) {
   }
 
   return {
-    /** @throws idempotency_in_flight, idempotency_key_reused */
+    /** @throws idempotency_in_flight, idempotency_key_reused; validation_failed when the answer would be too large */
     async bulk(
       caller: Caller,
       { operations, atomic, dryRun }: BulkParams<unknown>,
@@ -90,7 +91,7 @@ export function createBulkLogic({ idempotency, read, clock }: BulkOptions) {
       const { results } = whole(unreadable)
         ? await idempotency.atomically(
             request,
-            async (work) => ({ results: await apply(caller, planned, work) }),
+            async (work) => sendable({ results: await apply(caller, planned, work) }),
             (answer) => !dryRun && whole(answer.results),
           )
         : { results: unreadable };
@@ -99,6 +100,13 @@ export function createBulkLogic({ idempotency, read, clock }: BulkOptions) {
       };
     },
   };
+}
+
+/** Before it is committed: of what was done, there must be an answer. */
+function sendable<T>(answer: T): T {
+  if (Buffer.byteLength(JSON.stringify(answer)) <= MAX_ANSWER) return answer;
+  const detail = "The tasks are more than an answer of 15 MiB holds: send fewer operations at a time.";
+  throw validationFailed([{ path: ["operations"], code: "too_large", detail }]);
 }
 
 const notApplied = failed(problem("not_applied", "Another operation could not be done, so none was."));

@@ -93,7 +93,7 @@ export const bulkActions = {
     description:
       "Up to 500 operations; each has its result in the same place of `results`, with a `problem` when it was not done. " +
       "By default all are done or none: then those that could have been have the problem `not_applied` (424). A task can " +
-      "come once.",
+      "come once. When the tasks are more than an answer of 15 MiB holds, none is done (422).",
     params: Joi.object<BulkParams<OperationIn>, true>({
       operations: Joi.array<OperationIn[]>()
         .items(operations.create, operations.update, operations.delete)

@@ -44,6 +44,28 @@ describe.each(systems)("a bulk, %s", (_mode, system) => {
     expect((await person.http.get(`/tasks/${id}`)).body).toMatchObject({ version: 1 });
   });
 
+  test("of tasks too long for one answer is refused before anything is done", async () => {
+    const person = await buildPerson(system);
+    const rows = await query(
+      system.databaseUrl,
+      `INSERT INTO tasks.tasks
+         (user_id, id, title, description, status, priority, tags, version, created_at, updated_at)
+       SELECT $1, gen_random_uuid(), 'Long', repeat('—', 20000), 'open', 0, '{}', 1, now(), now()
+         FROM generate_series(1, 300) RETURNING id`,
+      [person.user.id],
+    );
+    const starts = rows.map(({ id }) => ({ op: "update", id, task: { status: "in_progress" } }));
+    for (const atomic of [true, false]) {
+      const { status, body } = await bulk(person, starts, { atomic });
+      const { errors } = Object(body);
+      expect([status, errors]).toMatchObject([422, [{ pointer: "/operations", code: "too_large" }]]);
+    }
+    const { body } = await person.http.get<{ items: Task[] }>("/tasks?limit=100&fields=status");
+    expect(new Set(body.items.map(({ status, version }) => `${status} ${version}`))).toEqual(new Set(["open 1"]));
+    const half = await bulk(person, starts.slice(0, 100));
+    expect(half.body.results.map(({ task }) => task?.version)).toEqual(Array.from({ length: 100 }, () => 2));
+  });
+
   const mixed = (good: Task) => [
     { op: "update", id: good.id, task: { title: "Done" } },
     { op: "create", task: { title: "" } },
