@@ -61,7 +61,9 @@ describe.each(systems)("a bulk, %s", (_mode, system) => {
       expect([status, errors]).toMatchObject([422, [{ pointer: "/operations", code: "too_large" }]]);
     }
     const { body } = await person.http.get<{ items: Task[] }>("/tasks?limit=100&fields=status");
-    expect(new Set(body.items.map(({ status, version }) => `${status} ${version}`))).toEqual(new Set(["open 1"]));
+    expect(new Set(body.items.map(({ status, version }) => `${status} ${version}`))).toEqual(
+      new Set(["open 1"]),
+    );
     const half = await bulk(person, starts.slice(0, 100));
     expect(half.body.results.map(({ task }) => task?.version)).toEqual(Array.from({ length: 100 }, () => 2));
   });
