@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Channel, connect } from "amqplib";
 import { type ActionSchema, type Context, ServiceBroker, type ServiceSchema } from "moleculer";
 import { AmqpTransporter } from "../lib/amqp-transporter.ts";
@@ -125,7 +126,10 @@ describe("line 30: a mesh whose services have a RabbitMQ user each", () => {
     await ready(agenda.child, `${agenda.opsUrl}/health/ready`);
     await buildTask(ada, { title: "Late", due: "2020-01-01" });
     let answer = await ada.http.get("/agenda");
-    while (answer.status === 503) answer = await ada.http.get("/agenda");
+    while (answer.status === 503) {
+      await delay(20);
+      answer = await ada.http.get("/agenda");
+    }
 
     expect(answer).toMatchObject({ status: 200, body: { overdue: [{ title: "Late" }] } });
     await stopProcess(agenda.child);
@@ -309,5 +313,5 @@ const nodesOf = (broker: ServiceBroker, service: string): number =>
 
 /** Looks again and again; the test's own time limit ends it. */
 async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (!holds()) await delay(20);
 }

@@ -145,9 +145,10 @@ describe("the compose file", () => {
   });
 
   test("line 30: makes RabbitMQ's users of what is in .env, and none of a short, missing or default password", async () => {
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
     const run = (passwords: Record<string, string>) =>
       promisify(execFile)(process.execPath, ["scripts/rabbitmq.ts", "auth", "tasks", "api"], {
-        env: { PATH: process.env.PATH, ...passwords },
+        env: { PATH, NODE_COMPILE_CACHE, ...passwords },
       });
     const password = randomBytes(16).toString("hex");
     const good = Object.fromEntries(busPasswords.map((name) => [name, password]));

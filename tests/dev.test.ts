@@ -51,6 +51,8 @@ describe("npm run dev, in a copy of the program", () => {
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
+        // As scripts/run.cjs gives it, but of the copy: what is kept there goes with it.
+        NODE_COMPILE_CACHE: join(folder, "compiled"),
         DATA_DIR: join(folder, "data"),
         BCRYPT_COST: "4",
         PORT: String(port),

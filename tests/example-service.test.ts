@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { ServiceBroker, Transporters } from "moleculer";
 import type { Agenda } from "../examples/agenda/agenda.schema.ts";
 import { type Answer, buildPerson, buildTask, httpFor, type Person } from "./support/client.ts";
@@ -69,6 +70,7 @@ async function firstAnswer<T>(
   for (;;) {
     const answer = await ask();
     if (holds(answer.status) || Date.now() > deadline) return answer;
+    await delay(20);
   }
 }
 

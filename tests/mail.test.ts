@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { problems } from "../lib/errors.ts";
 import type { User } from "../services/auth/accounts.schema.ts";
 import { buildEmail, buildPerson, httpFor, PASSWORD, signIn } from "./support/client.ts";
@@ -542,7 +543,7 @@ const waitingMails = ({ databaseUrl }: Pick<RunningSystem, "databaseUrl">) =>
 const outboxIsEmpty = (system: Mailing): Promise<void> =>
   eventually(async () => expect(await waitingMails(system)).toEqual([]));
 
-/** Asks again until it holds: the outbox tells nobody when it is done. */
+/** Asks again until it holds: the outbox tells nobody when it is done, and each look at it is a connection. */
 async function eventually<T>(check: () => T | Promise<T>): Promise<T> {
   const deadline = Date.now() + 25_000;
   for (;;) {
@@ -550,7 +551,7 @@ async function eventually<T>(check: () => T | Promise<T>): Promise<T> {
       return await check();
     } catch (error) {
       if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await delay(200);
     }
   }
 }

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { migrateDown, migrateUp, migrationStatus } from "../mixins/migrations.ts";
 import { createDatabase, query } from "./support/database.ts";
@@ -20,6 +21,7 @@ function spawnMigrate({ auth, tasks }: Urls, ...args: string[]): ChildProcess {
   const env = {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     AUTH_DATABASE_URL: auth,
     TASKS_DATABASE_URL: tasks,
   };
@@ -272,7 +274,7 @@ describe("migrations with a role for each service", () => {
   });
 });
 
-/** Looks until it is so. */
+/** Looks until it is so; each look is a connection. */
 async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition()));
+  while (!(await condition())) await delay(20);
 }

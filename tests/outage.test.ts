@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { AMQP_URL } from "./support/broker.ts";
 import { buildPerson, httpFor, type Person } from "./support/client.ts";
 import { query } from "./support/database.ts";
@@ -90,7 +91,7 @@ describe("when a service is gone", () => {
     await replace("tasks");
     for (const deadline = Date.now() + MISSED_WITHIN; Date.now() < deadline; ) {
       if ((await tasksOf()).length === 0) break;
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await delay(200);
     }
     expect(await tasksOf()).toEqual([]);
   }, 60_000);
@@ -180,6 +181,7 @@ describe("when RabbitMQ is gone", () => {
       const { status } = await person.http.get("/tasks");
       expect([200, 503]).toContain(status);
       if (status === 200) break;
+      await delay(20);
     }
     expect((await person.http.get("/auth/me")).status).toBe(200);
   }, 60_000);

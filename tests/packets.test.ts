@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Context, Errors, type ServiceSchema } from "moleculer";
 import {
   AMQP_URL,
@@ -193,7 +194,7 @@ describe("a request that nobody waits for any more", () => {
       type: expect.stringMatching(/^(REQUEST_TIMEOUT|SERVICE_NOT_AVAILABLE)$/),
     });
     // The queue goes away with the node, and with it whatever was in it.
-    while (await hand.hasQueue(server.broker.nodeID));
+    while (await hand.hasQueue(server.broker.nodeID)) await delay(20);
     await line.plugIn();
     await back;
     const { nodeID } = server.broker;

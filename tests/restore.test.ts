@@ -41,6 +41,7 @@ interface Database {
   env: Record<string, string>;
 }
 
+const { PATH, NODE_COMPILE_CACHE } = process.env;
 const directory = makeScratchFolder("restore");
 /** What ends the servers, or drops the databases, that were made here. */
 const drops: (() => Promise<void>)[] = [];
@@ -174,7 +175,7 @@ describe("a database restored from a back-up", () => {
     await restored.stop();
     const keys = (command: string, env: Record<string, string>) =>
       runOwned([process.execPath, "scripts/keys.ts", command], {
-        env: { PATH: process.env.PATH, ...database.env, ...env },
+        env: { PATH, NODE_COMPILE_CACHE, ...database.env, ...env },
       });
     const wrong = randomBytes(32).toString("base64url");
     expect(await keys("reseal", { AUTH_SECRET: after, OLD_AUTH_SECRET: wrong })).toMatchObject({

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { connect as connectSocket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { isListening } from "../scripts/services/network.ts";
 import { openPostgres, ownPostgres } from "../scripts/services/postgres.ts";
 import { askRabbitMq, openRabbitMq, ownRabbitMq } from "../scripts/services/rabbitmq.ts";
@@ -63,7 +64,7 @@ describe.each([
       const { closed } = await watch(url);
       owner.kill("SIGKILL");
       await closed;
-      while (await isListening(portOf(url)));
+      while (await isListening(portOf(url))) await delay(20);
       rmSync(folder, { recursive: true, force: true });
     },
     STARTING,
@@ -171,7 +172,7 @@ describe("the databases of a run", () => {
 
   async function untilSleeping(name: string): Promise<void> {
     const sleeping = "SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'";
-    while ((await query(admin, sleeping, [name])).length === 0);
+    while ((await query(admin, sleeping, [name])).length === 0) await delay(20);
   }
 });
 

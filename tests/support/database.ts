@@ -18,6 +18,9 @@ export async function createDatabase(
   };
 }
 
+/** The name of the database that `npm test` migrated for others to be copies of: none where there is no such run. */
+export const migratedTemplate = (): string | undefined => process.env.TASKMESH_TEST_TEMPLATE;
+
 /**
  * For mutation testing, which runs test files thousands of times, one after the other: each of its workers keeps a
  * database, and every file finds it empty. `npm run mutate` drops them all.

@@ -1,7 +1,7 @@
 import type { Options, Sequelize } from "sequelize";
 import { driver, openDatabase } from "../../mixins/database.ts";
 import { migrateUp } from "../../mixins/migrations.ts";
-import { createDatabase, openKeptDatabase } from "./database.ts";
+import { createDatabase, migratedTemplate, openKeptDatabase } from "./database.ts";
 
 export interface MigratedDatabase {
   url: string;
@@ -16,10 +16,11 @@ export interface MigratedDatabase {
 /** A database of its own with everything that a repository finds in production. */
 export async function createMigratedDatabase(): Promise<MigratedDatabase> {
   const stryker = process.env.STRYKER_MUTATOR_WORKER;
-  const { url, drop } = await (stryker === undefined ? createDatabase() : openKeptDatabase(stryker));
+  const template = migratedTemplate();
+  const { url, drop } = await (stryker === undefined ? createDatabase(template) : openKeptDatabase(stryker));
   // This process has no services: nothing else reads these settings.
   Object.assign(process.env, { AUTH_DATABASE_URL: url, TASKS_DATABASE_URL: url });
-  await migrateUp();
+  if (template === undefined) await migrateUp();
   const pools: Sequelize[] = [];
   const connect: MigratedDatabase["connect"] = (pool) => {
     const opened = openDatabase(url, pool);
