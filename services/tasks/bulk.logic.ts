@@ -1,5 +1,4 @@
 import { notFound, problem, validationFailed } from "../../lib/errors.ts";
-import { MAX_ANSWER } from "../../lib/serializer.ts";
 import type { BulkParams, Operation, OperationProblem, OperationResult } from "./bulk.schema.ts";
 import type { Idempotency, Request, Work } from "./idempotency.logic.ts";
 import { toRowPatch, toTaskView } from "./task-view.logic.ts";
@@ -10,6 +9,8 @@ interface BulkOptions {
   idempotency: Pick<Idempotency, "atomically">;
   /** One operation, checked. @throws validation_failed */
   read: (operation: unknown) => Operation;
+  /** Bytes of JSON that the answer may have. */
+  maxAnswer: number;
   clock: () => number;
 }
 
@@ -17,7 +18,14 @@ interface BulkOptions {
 type Planned = { operation: Operation } | { failure: unknown };
 
 /** Many operations at once, in a handful of statements. */
-export function createBulkLogic({ idempotency, read, clock }: BulkOptions) {
+export function createBulkLogic({ idempotency, read, maxAnswer, clock }: BulkOptions) {
+  /** Before it is committed: of what was done, there must be an answer. */
+  function sendable<T>(answer: T): T {
+    if (Buffer.byteLength(JSON.stringify(answer)) <= maxAnswer) return answer;
+    const detail = "The tasks are more than an answer of 15 MiB holds: send fewer operations at a time.";
+    throw validationFailed([{ path: ["operations"], code: "too_large", detail }]);
+  }
+
   function plan(operations: unknown[]): Planned[] {
     const seen = new Set<string>();
     return operations.map((each) => {
@@ -100,13 +108,6 @@ export function createBulkLogic({ idempotency, read, clock }: BulkOptions) {
       };
     },
   };
-}
-
-/** Before it is committed: of what was done, there must be an answer. */
-function sendable<T>(answer: T): T {
-  if (Buffer.byteLength(JSON.stringify(answer)) <= MAX_ANSWER) return answer;
-  const detail = "The tasks are more than an answer of 15 MiB holds: send fewer operations at a time.";
-  throw validationFailed([{ path: ["operations"], code: "too_large", detail }]);
 }
 
 const notApplied = failed(problem("not_applied", "Another operation could not be done, so none was."));

@@ -7,6 +7,7 @@ import { keepHouse } from "../../lib/housekeeping.ts";
 import { observeDatabase } from "../../lib/observe-sql.ts";
 import type { Identity, Scope } from "../../lib/passport.ts";
 import { currentRequest } from "../../lib/request-context.ts";
+import { MAX_ANSWER } from "../../lib/serializer.ts";
 import { validate } from "../../lib/validator.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
 import { createBulkLogic } from "./bulk.logic.ts";
@@ -62,6 +63,7 @@ const idempotency = createIdempotency({ tasks: repository, announce, clock });
 const bulk = createBulkLogic({
   idempotency,
   read: (operation) => validate(readOperation(operation), operation),
+  maxAnswer: MAX_ANSWER,
   clock,
 });
 const housekeeping = createHousekeeping({
