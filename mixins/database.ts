@@ -146,6 +146,33 @@ function nameOf(sql: string): string {
   return name;
 }
 
+interface OldRows {
+  table: string;
+  /** Columns of the primary key, separated by commas. */
+  key: string;
+  /** A column with an index. */
+  at: string;
+}
+
+/**
+ * Removes rows of up to that moment, at most so many; those that somebody else holds are left for the next time.
+ *
+ * @returns how many
+ */
+export async function removeOld(
+  run: Run,
+  { table, key, at }: OldRows,
+  upTo: Date,
+  limit: number,
+): Promise<number> {
+  const removed = await run(
+    `DELETE FROM ${table} WHERE (${key}) IN (
+       SELECT ${key} FROM ${table} WHERE ${at} <= $1 ORDER BY ${at} LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1`,
+    [upTo, limit],
+  );
+  return removed.length;
+}
+
 /** The columns of a model for a SELECT or RETURNING, named like its attributes. */
 export const selectList = (model: ModelStatic<Model>): string =>
   Object.entries(model.getAttributes())

@@ -543,7 +543,7 @@ const waitingMails = ({ databaseUrl }: Pick<RunningSystem, "databaseUrl">) =>
 const outboxIsEmpty = (system: Mailing): Promise<void> =>
   eventually(async () => expect(await waitingMails(system)).toEqual([]));
 
-/** Asks again until it holds: the outbox tells nobody when it is done, and each look at it is a connection. */
+/** Asks again until it holds: the outbox tells nobody when it is done. */
 async function eventually<T>(check: () => T | Promise<T>): Promise<T> {
   const deadline = Date.now() + 25_000;
   for (;;) {
@@ -551,7 +551,7 @@ async function eventually<T>(check: () => T | Promise<T>): Promise<T> {
       return await check();
     } catch (error) {
       if (Date.now() > deadline) throw error;
-      await delay(200);
+      await delay(50);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { QueryTypes, type Sequelize } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
+import { removeOld, runOn } from "../../mixins/database.ts";
 import type { AuditEntry } from "./audit.logic.ts";
 
 export interface AuditRow {
@@ -25,6 +26,8 @@ export interface AuditFilter {
 export type AuditRepository = ReturnType<typeof createAuditRepository>;
 
 export function createAuditRepository(database: Sequelize) {
+  const run = runOn(database);
+
   return {
     async insert({ event, result, userId, sessionId, client, detail }: AuditEntry, at: Date): Promise<void> {
       await database.query(
@@ -46,15 +49,8 @@ export function createAuditRepository(database: Sequelize) {
       );
     },
 
-    /** Of those from before that moment. @returns how many */
-    async removeSome(before: Date, limit: number): Promise<number> {
-      const removed = await database.query(
-        `DELETE FROM auth.audit_events WHERE id IN (
-           SELECT id FROM auth.audit_events WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1`,
-        { bind: [before, limit], type: QueryTypes.SELECT },
-      );
-      return removed.length;
-    },
+    removeOld: (upTo: Date, limit: number): Promise<number> =>
+      removeOld(run, { table: "auth.audit_events", key: "id", at: "at" }, upTo, limit),
 
     /** Newest first: ids are of version 7 and so in the order of time. */
     list({ userId, event, before, limit }: AuditFilter): Promise<AuditRow[]> {

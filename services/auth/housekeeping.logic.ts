@@ -17,8 +17,8 @@ const LAST_TOKEN_MS = 3_600_000;
 interface HousekeepingOptions {
   eraser: Pick<Eraser, "sweep">;
   throttle: Pick<Throttle, "sweep">;
-  sessions: Pick<SessionRepository, "removeSome">;
-  auditEvents: Pick<AuditRepository, "removeSome">;
+  sessions: Pick<SessionRepository, "removeOld">;
+  auditEvents: Pick<AuditRepository, "removeOld">;
   /** Milliseconds that the audit log keeps an event. */
   keepAudit: number;
   clock: () => number;
@@ -27,15 +27,15 @@ interface HousekeepingOptions {
 /** Removals of what has had its time, here and, of deleted accounts, in other services. */
 export function createHousekeeping(options: HousekeepingOptions): Chore[] {
   const { eraser, throttle, sessions, auditEvents, keepAudit, clock } = options;
-  const before = (age: number): Date => new Date(clock() - age);
+  const ago = (age: number): Date => new Date(clock() - age);
   return [
     { name: "erasures", every: ERASURE_INTERVAL, part: eraser.sweep },
     { name: "throttles", every: INTERVAL, part: throttle.sweep },
     {
       name: "sessions",
       every: INTERVAL,
-      part: () => sessions.removeSome(before(ABSOLUTE_TTL_MS + LAST_TOKEN_MS), BATCH),
+      part: () => sessions.removeOld(ago(ABSOLUTE_TTL_MS + LAST_TOKEN_MS), BATCH),
     },
-    { name: "audit", every: INTERVAL, part: () => auditEvents.removeSome(before(keepAudit), BATCH) },
+    { name: "audit", every: INTERVAL, part: () => auditEvents.removeOld(ago(keepAudit), BATCH) },
   ];
 }

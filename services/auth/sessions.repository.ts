@@ -1,4 +1,5 @@
 import { Op, QueryTypes, type Sequelize } from "sequelize";
+import { removeOld, runOn } from "../../mixins/database.ts";
 import { defineSession, type SessionRow } from "./models/session.model.ts";
 import type { UserRow } from "./users.repository.ts";
 
@@ -11,6 +12,7 @@ export type SessionOwner = Pick<UserRow, "id" | "email" | "role" | "timeZone"> &
 
 export function createSessionRepository(database: Sequelize) {
   const Session = defineSession(database);
+  const run = runOn(database);
 
   return {
     /**
@@ -76,16 +78,9 @@ export function createSessionRepository(database: Sequelize) {
       return ended === 1;
     },
 
-    /** Removes those that began before that moment. @returns how many */
-    async removeSome(before: Date, limit: number): Promise<number> {
-      const removed = await database.query(
-        `DELETE FROM auth.sessions WHERE id IN (
-           SELECT id FROM auth.sessions WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-         RETURNING 1`,
-        { bind: [before, limit], type: QueryTypes.SELECT },
-      );
-      return removed.length;
-    },
+    /** Those that began up to that moment. */
+    removeOld: (upTo: Date, limit: number): Promise<number> =>
+      removeOld(run, { table: "auth.sessions", key: "id", at: "created_at" }, upTo, limit),
 
     /** Ends all of a person's sessions, or all but one. */
     async endAll(userId: string, endedAt: Date, except: string | null = null): Promise<void> {

@@ -1,4 +1,5 @@
 import { QueryTypes, type Sequelize } from "sequelize";
+import { removeOld, runOn } from "../../mixins/database.ts";
 
 /** What one attempt costs under one key. A key has spent its budget when `full_at` lies `capacityMs` ahead. */
 export interface Charge {
@@ -13,6 +14,7 @@ export type ThrottleRepository = ReturnType<typeof createThrottleRepository>;
 const SWEEP_LIMIT = 5_000;
 
 export function createThrottleRepository(database: Sequelize) {
+  const run = runOn(database);
   const keysOf = (charges: Charge[]): string[] => charges.map(({ key }) => key);
 
   return {
@@ -87,18 +89,12 @@ export function createThrottleRepository(database: Sequelize) {
 
     /** Removes some of what says nothing any more; other replicas may do so at the same time. @returns how many */
     async sweep(now: Date, familiarSince: Date): Promise<number> {
-      const whole = await database.query(
-        `DELETE FROM auth.throttles WHERE key IN
-           (SELECT key FROM auth.throttles WHERE full_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1`,
-        { bind: [now, SWEEP_LIMIT], type: QueryTypes.SELECT },
+      const whole = { table: "auth.throttles", key: "key", at: "full_at" };
+      const familiar = { table: "auth.familiar_networks", key: "user_id, network_key", at: "seen_at" };
+      return (
+        (await removeOld(run, whole, now, SWEEP_LIMIT)) +
+        (await removeOld(run, familiar, familiarSince, SWEEP_LIMIT))
       );
-      const unfamiliar = await database.query(
-        `DELETE FROM auth.familiar_networks WHERE (user_id, network_key) IN
-           (SELECT user_id, network_key FROM auth.familiar_networks WHERE seen_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
-         RETURNING 1`,
-        { bind: [familiarSince, SWEEP_LIMIT], type: QueryTypes.SELECT },
-      );
-      return whole.length + unfamiliar.length;
     },
   };
 }

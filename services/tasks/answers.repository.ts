@@ -1,4 +1,4 @@
-import type { Run } from "../../mixins/database.ts";
+import { type Run, removeOld } from "../../mixins/database.ts";
 
 export interface StoredAnswer<T> {
   /** SHA-256 of the request. */
@@ -40,12 +40,6 @@ export const createAnswerQueries = (run: Run) => ({
   },
 
   /** @returns how many */
-  async forgetAnswers(before: Date, limit: number): Promise<number> {
-    const forgotten = await run(
-      `DELETE FROM tasks.answers WHERE (user_id, key) IN (
-         SELECT user_id, key FROM tasks.answers WHERE created_at < $1 ORDER BY created_at LIMIT $2) RETURNING 1`,
-      [before, limit],
-    );
-    return forgotten.length;
-  },
+  forgetAnswers: (upTo: Date, limit: number): Promise<number> =>
+    removeOld(run, { table: "tasks.answers", key: "user_id, key", at: "created_at" }, upTo, limit),
 });

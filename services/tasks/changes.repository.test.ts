@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { v7 as uuidv7 } from "uuid";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import type { LogPage } from "./changes.repository.ts";
@@ -253,6 +254,26 @@ describe("housekeeping", () => {
     expect(announced.filter(({ userId }) => userId === old.userId)).toEqual([
       { userId: old.userId, event: "erased", tasks: [{ id: old.id, version: 3 }] },
     ]);
+  });
+
+  it("takes people in the order of their ids, as whatever else takes several does: none waits for another in a ring", async () => {
+    const [low, high] = [uuidv7(), uuidv7()];
+    // As they lie in the table, they are in the other order.
+    for (const userId of [high, low]) {
+      const { id } = await buildTask({ userId });
+      await trash(userId, id, NOW);
+    }
+    const held = await db.database.transaction();
+    const bind = [low];
+    const head = "SELECT FROM tasks.change_heads WHERE user_id = $1 FOR UPDATE";
+    await db.database.query(head, { bind, transaction: held });
+    const erasing = tasks.eraseTrash({ before: new Date(NOW + 1), limit: 500 });
+    const waiting =
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while ((await sql(waiting)).length === 0) await delay(20);
+    await sql(`${head} NOWAIT`, high);
+    await held.commit();
+    expect((await erasing).map(({ userId }) => userId)).toEqual(expect.arrayContaining([low, high]));
   });
 
   it("erases more than one batch", async () => {

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
-import { driver } from "../../mixins/database.ts";
 import { query } from "../../tests/support/database.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
+import { nodes, plansOf } from "../../tests/support/plans.ts";
 import { createTaskRepository, type TaskRepository } from "./tasks.repository.ts";
 
 /** Tasks of one person, and of each of many others. */
@@ -46,36 +46,6 @@ beforeAll(async () => {
 });
 afterAll(() => db.drop());
 
-interface Plan {
-  "Node Type": string;
-  "Relation Name"?: string;
-  "Index Cond"?: string;
-  Plans?: Plan[];
-}
-
-const nodes = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodes)];
-
-/** The plans of the statements that this work sends. */
-async function plansOf(work: () => Promise<unknown>): Promise<Plan[]> {
-  const sent: { text: string; values: unknown[] }[] = [];
-  const { query: send } = driver.Client.prototype;
-  const recorded = function (this: unknown, ...args: unknown[]): unknown {
-    const [{ text, sql, values }, bind] = [Object(args[0]), args[1]];
-    if (typeof text === "string") sent.push({ text, values });
-    else sent.push({ text: String(sql ?? args[0]), values: Array.isArray(bind) ? bind : [] });
-    return Reflect.apply(send, this, args);
-  };
-  Object.assign(driver.Client.prototype, { query: recorded });
-  await work();
-  Object.assign(driver.Client.prototype, { query: send });
-  const plans: Plan[] = [];
-  for (const { text, values } of sent.filter((each) => /tasks\./.test(each.text))) {
-    const [row] = await query(db.url, `EXPLAIN (FORMAT JSON) ${text}`, values);
-    plans.push(Object(Object(row)["QUERY PLAN"])[0].Plan);
-  }
-  return plans;
-}
-
 const write = (patch: object) => () => tasks.write(ada, [{ id, patch }], { now: NOW, operation: uuidv7() });
 
 describe("a statement about one person's tasks reads no table as a whole, and finds its rows by the person", () => {
@@ -107,7 +77,7 @@ describe("a statement about one person's tasks reads no table as a whole, and fi
     ["datesOutside", () => tasks.datesOutside(ada, "Asia/Tokyo")],
     ["moveDates", () => tasks.moveDates(ada, "Asia/Tokyo", [{ dueOn: "2026-12-01", dueAt: NOW }])],
   ])("%s", async (_name, work) => {
-    const plans = await plansOf(work);
+    const plans = await plansOf(db.url, work);
     expect(plans.length).toBeGreaterThan(0);
     const read = plans
       .flatMap(nodes)
@@ -125,7 +95,9 @@ describe("housekeeping finds what is old without reading everything", () => {
     ["answers", () => tasks.forgetAnswers(new Date(0), 500)],
     ["changes", () => tasks.compact(new Date(), 5)],
   ])("%s", async (_name, work) => {
-    const whole = (await plansOf(work)).flatMap(nodes).filter((node) => node["Node Type"] === "Seq Scan");
+    const whole = (await plansOf(db.url, work))
+      .flatMap(nodes)
+      .filter((node) => node["Node Type"] === "Seq Scan");
     // Of one row.
     expect(whole.filter((node) => node["Relation Name"] !== "compaction")).toEqual([]);
   });
