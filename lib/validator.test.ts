@@ -1,8 +1,10 @@
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import Joi from "joi";
 import { type ActionParams, type Context, ServiceBroker } from "moleculer";
 import { authActions } from "../services/auth/auth.schema.ts";
 import { taskActions } from "../services/tasks/tasks.schema.ts";
+import { commaList } from "./schema.ts";
 import { JoiValidator, joi, validate } from "./validator.ts";
 
 interface Refusal {
@@ -29,6 +31,8 @@ function refusal(schema: Joi.ObjectSchema, input: unknown): Refusal | undefined 
     return { code, type, message, violations: data?.violations ?? [] };
   }
 }
+
+const contracts: Record<string, { params: Joi.ObjectSchema }> = { ...authActions, ...taskActions };
 
 const codes = (schema: Joi.ObjectSchema, input: unknown) =>
   refusal(schema, input)?.violations.map(({ path, code }) => [path.join("."), code]);
@@ -103,15 +107,61 @@ describe("a refusal", () => {
     ]);
   });
 
-  it("looks for what was meant a hundred times at the most, however many fields are unknown", () => {
-    const body = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`field${index}`, index]));
-    expect(refusal(authActions.login.params, body)?.violations).toHaveLength(100);
+  const fields = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`field${index}`, index]));
+
+  it("has a hundred violations at the most, one of a thousand values, and none of more than anyone means", () => {
+    expect(refusal(authActions.login.params, fields(900))?.violations).toHaveLength(100);
+    expect(refusal(authActions.login.params, fields(10_000))?.violations).toHaveLength(1);
+    expect(codes(authActions.login.params, fields(20_001))).toEqual([["", "too_many"]]);
+    expect(codes(schema, { title: "abc", tags: new Array(20_000).fill("x") })).toEqual([["", "too_many"]]);
+  });
+
+  it("looks at no more of a list than may be in it, when it comes as text", () => {
+    let looks = 0;
+    const item = Joi.string().custom((value: string) => {
+      looks += 1;
+      return value;
+    });
+    const list = Joi.object({ list: commaList(item) });
+    expect(codes(list, { list: Array.from({ length: 16_000 }, (_, index) => index).join(",") })).toEqual([
+      ["list", "too_many"],
+    ]);
+    expect(looks).toBeLessThan(200);
+  });
+
+  it("repeats no more than the beginning of a field's name", () => {
+    const name = "x".repeat(5_000);
+    expect(JSON.stringify(refusal(schema, { title: "abc", patch: { [name]: 1 } })).length).toBeLessThan(
+      1_000,
+    );
+  });
+});
+
+describe("a text that is long", () => {
+  const LENGTH = 100_000;
+  const texts = ["T", "a", "0", " ", ",", "-", ".", "@", "a@", "a.", "T ", "0-", "%", "\0", "é"].map((part) =>
+    part.repeat(LENGTH / part.length),
+  );
+
+  /** In an environment that can be left while it runs: nothing else ends a regular expression. */
+  const runFor = (milliseconds: number, work: () => void): void => {
+    runInNewContext("work()", { work }, { timeout: milliseconds });
+  };
+
+  it.each(Object.entries(contracts))("does not hold the process up: %s", (_name, { params }) => {
+    const names = Object.keys(params.describe().keys ?? {});
+    runFor(10_000, () => {
+      for (const text of texts) {
+        const all = Object.fromEntries(names.map((name) => [name, text]));
+        for (const input of [all, { patch: all }, { [text]: text }]) refusal(params, input);
+      }
+    });
   });
 });
 
 describe("no refusal of any action repeats what was sent", () => {
   const SECRET = "hunter2-hunter2";
-  const contracts: Record<string, { params: Joi.ObjectSchema }> = { ...authActions, ...taskActions };
   /** The secret, and whatever a client may have wrapped it in by mistake. */
   const secrets = fc.constantFrom<unknown>(
     SECRET,

@@ -3,10 +3,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import bodyParser from "body-parser";
 import { visit } from "jsonc-parser";
 import { problem, type Violation, validationFailed } from "../../lib/errors.ts";
+import { countValues } from "../../lib/input-size.ts";
 import type { Route } from "./routes.ts";
 
 /** Bytes. */
 const MAX_BODY = 2 ** 20;
+/** More than anyone reads. */
+const MAX_VIOLATIONS = 100;
 const JSON_TYPE = "application/json";
 const MERGE_PATCH_TYPE = "application/merge-patch+json";
 
@@ -47,7 +50,7 @@ export async function readParams(
       .filter((name) => route.input !== "body" || (!route.bodyAs && isFromElsewhere(name)))
       .map((name) => unknown(name, "field")),
   ];
-  if (unexpected.length > 0) throw validationFailed(unexpected);
+  if (unexpected.length > 0) throw validationFailed(unexpected.slice(0, MAX_VIOLATIONS));
 
   if (route.input === "query") return { ...query, ...path };
   if (route.input === "none") return path;
@@ -130,6 +133,7 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw validationFailed([{ path: [], code: "wrong_type", detail: "The body must be a JSON object." }]);
   }
+  countValues(value);
   checkKeys(text);
   return { ...value };
 }
@@ -171,5 +175,5 @@ function checkKeys(text: string): void {
   }
   if (repeated !== undefined)
     throw problem("invalid_json", `The key "${repeated.slice(0, 100)}" is given twice.`);
-  if (unheard.length > 0) throw validationFailed(unheard.slice(0, 100));
+  if (unheard.length > 0) throw validationFailed(unheard.slice(0, MAX_VIOLATIONS));
 }

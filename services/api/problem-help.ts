@@ -138,7 +138,8 @@ export const help: Record<ProblemCode, Help> = {
     advice:
       "<code>errors</code> lists everything that is wrong, at once: <code>pointer</code> leads to a field of the " +
       "body, <code>parameter</code> names one of the query. Unknown names are errors too, so that a typing " +
-      "mistake never goes unnoticed.",
+      "mistake never goes unnoticed. Of a body of more than a thousand values only the first error is listed, and one of " +
+      "more than 20,000 is refused as a whole.",
     detail: '"title" is required. "prioritty" is not allowed: did you mean "priority"?',
     path: "/tasks",
   },

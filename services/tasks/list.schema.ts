@@ -100,7 +100,7 @@ const listParams = Joi.object<ListParams, true>({
     .meta({ maxLength: MAX_SEARCH }),
   sort: commaList(Joi.string().valid(...SORT_FIELDS, ...SORT_FIELDS.map((field) => `-${field}` as const)))
     .max(MAX_SORT_KEYS)
-    .unique((a: string, b: string) => a.replace("-", "") === b.replace("-", ""))
+    .unique((a: unknown, b: unknown) => String(a).replace("-", "") === String(b).replace("-", ""))
     .description(
       "Up to three fields, `-` for descending; tasks without a due time come last either way. Without it: newest first " +
         "(`-createdAt`), or with `q` by relevance: words in the title before those in tags before those in the " +

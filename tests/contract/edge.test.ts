@@ -152,6 +152,17 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
       expect(await login(sized(1_048_576))).toMatchObject({ status: 422 });
     });
 
+    test("line 27: more than 20,000 values are refused as a whole, wrong or not", async () => {
+      const person = await buildPerson(system);
+      for (const tag of [1, "x"]) {
+        const answer = await person.http.post("/tasks", { title: "x", tags: new Array(20_000).fill(tag) });
+        expect(answer).toMatchObject({
+          status: 422,
+          body: { code: "validation_failed", errors: [{ code: "too_many" }] },
+        });
+      }
+    });
+
     test("line 27: too much is refused before it has come", async () => {
       const head = "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
       const answer = await sendRaw(`${head}Content-Length: 5000000\r\nConnection: close\r\n\r\n{`);
