@@ -140,6 +140,8 @@ async function compare(name: string, request: Request): Promise<Record<string, u
     names.map((each) => [each, round(median(turns.map((turn) => turn.cpu[each] ?? 0)))]),
   );
   const nodes = ["api", "auth", "tasks"].reduce((sum, each) => sum + (cpu[each] ?? 0), 0);
+  const bareCpu = median(turns.map((turn) => turn.bareCpu));
+  const cpuMicrosPerRequest = names.reduce((sum, each) => sum + (cpu[each] ?? 0), 0);
   return {
     ratio: round(median(turns.map(({ ours, theirs }) => ours.rate / theirs.rate)), 3),
     rate: round(median(turns.map(({ ours }) => ours.rate))),
@@ -147,9 +149,10 @@ async function compare(name: string, request: Request): Promise<Record<string, u
     p50Ms: round(quantile(latencies, 0.5), 2),
     p99Ms: round(quantile(latencies, 0.99), 2),
     busMessagesPerRequest: round(median(turns.map(({ messages }) => messages)), 2),
-    cpuMicrosPerRequest: names.reduce((sum, each) => sum + (cpu[each] ?? 0), 0),
+    cpuMicrosPerRequest,
     cpuMicrosOfNodes: nodes,
-    cpuMicros: { ...cpu, bare: round(median(turns.map(({ bareCpu }) => bareCpu))) },
+    cpuMicros: { ...cpu, bare: round(bareCpu) },
+    cpuRatio: round(cpuMicrosPerRequest / bareCpu, 2),
   };
 }
 
@@ -163,7 +166,11 @@ async function measureOneClient(): Promise<Record<string, unknown>> {
     ours.push(median((await putLoad({ origin: mesh.baseUrl, ...load })).latencies));
     theirs.push(median((await putLoad({ origin: bare.origin, ...load })).latencies));
   }
-  return { oneClientP50Ms: round(median(ours), 2), bareOneClientP50Ms: round(median(theirs), 2) };
+  return {
+    oneClientP50Ms: round(median(ours), 2),
+    bareOneClientP50Ms: round(median(theirs), 2),
+    oneClientRatio: round(median(ours.map((each, turn) => each / (theirs[turn] ?? each))), 2),
+  };
 }
 
 /** More clients than can be served at once. */
