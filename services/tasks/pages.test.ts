@@ -6,6 +6,7 @@ import { validate } from "../../lib/validator.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createCursors } from "./cursors.logic.ts";
 import { SORT_FIELDS } from "./list.schema.ts";
+import { createLongReads } from "./long-reads.logic.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository, type TaskRow } from "./tasks.repository.ts";
 import { taskActions } from "./tasks.schema.ts";
@@ -25,7 +26,9 @@ beforeAll(async () => {
   db = await createMigratedDatabase();
   repository = createTaskRepository(db.database);
   const cursors = createCursors(randomBytes(32));
-  logic = createTaskLogic({ tasks: repository, cursors: () => cursors, clock: () => NOW });
+  const clock = () => NOW;
+  const longReads = createLongReads({ clock });
+  logic = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
 });
 afterAll(() => db.drop());
 

@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from "uuid";
 import { validate } from "../../lib/validator.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createCursors } from "./cursors.logic.ts";
+import { createLongReads } from "./long-reads.logic.ts";
 import type { SparseTask } from "./task.schema.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository } from "./tasks.repository.ts";
@@ -22,7 +23,9 @@ beforeAll(async () => {
   repository = createTaskRepository(db.database);
   const cursors = createCursors(randomBytes(32));
   // Each look at the clock is a millisecond later, so that "newest first" says one thing only.
-  logic = createTaskLogic({ tasks: repository, cursors: () => cursors, clock: () => now++ });
+  const clock = () => now++;
+  const longReads = createLongReads({ clock });
+  logic = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
   writes = createTaskWrites({ tasks: repository, operation: null, announce: () => {}, clock: () => now++ });
 });
 afterAll(() => db.drop());
@@ -359,5 +362,40 @@ describe("the texts that a search reads", () => {
       const q = characters.slice(10_000, 10_020).join("");
       expect((await list(userId, { q })).items[0]?.description).toBe(text);
     }
+  });
+});
+
+describe("searches and counts", () => {
+  /** The most lists that were read at a time, of ten that are asked for at once. */
+  async function mostAtOnce(query: object): Promise<number> {
+    const running = { now: 0, most: 0 };
+    const watched: typeof repository.list = async (...asked) => {
+      running.now += 1;
+      running.most = Math.max(running.most, running.now);
+      try {
+        return await repository.list(...asked);
+      } finally {
+        running.now -= 1;
+      }
+    };
+    const clock = () => now++;
+    const watching = createTaskLogic({
+      tasks: { ...repository, list: watched },
+      cursors: () => createCursors(randomBytes(32)),
+      longReads: createLongReads({ clock }),
+      clock,
+    });
+    const caller = { userId: uuidv7(), timeZone: "UTC" };
+    const params = validate(taskActions.list.params, query);
+    await Promise.all(Array.from({ length: 10 }, () => watching.listText(caller, params)));
+    return running.most;
+  }
+
+  it.each([
+    { query: { q: "milk" }, most: 2 },
+    { query: { count: "true" }, most: 2 },
+    { query: { status: "open" }, most: 10 },
+  ])("of one person: with $query, $most run at a time", async ({ query, most }) => {
+    expect(await mostAtOnce(query)).toBe(most);
   });
 });

@@ -1,6 +1,7 @@
 import { Temporal } from "temporal-polyfill";
 import type { Identity } from "../../lib/passport.ts";
 import { readDueFilter, startOfDay } from "./due.logic.ts";
+import type { LongReads } from "./long-reads.logic.ts";
 import type { StatsRepository } from "./stats.repository.ts";
 import type { Stats } from "./stats.schema.ts";
 import { PRIORITIES, type Priority } from "./task.schema.ts";
@@ -11,13 +12,14 @@ interface StatsLogicOptions {
   stats: StatsRepository;
   /** Makes all-day tasks due when their day begins where the person is now. */
   settleDates: (caller: Caller) => Promise<void>;
+  longReads: LongReads;
   clock: () => number;
 }
 
 const DAYS = 30;
 
 /** Figures over all tasks of a person, for whom days begin and end in their own time zone. */
-export function createStatsLogic({ stats, settleDates, clock }: StatsLogicOptions) {
+export function createStatsLogic({ stats, settleDates, longReads, clock }: StatsLogicOptions) {
   return {
     async read(caller: Caller): Promise<Stats> {
       const { userId, timeZone } = caller;
@@ -28,7 +30,9 @@ export function createStatsLogic({ stats, settleDates, clock }: StatsLogicOption
       const days = [...dates.map((date) => startOfDay(date, timeZone)), to];
       await settleDates(caller);
 
-      const row = await stats.count(userId, { now, today: { from, to }, days });
+      const row = await longReads.inTurn(userId, () =>
+        stats.count(userId, { now, today: { from, to }, days }),
+      );
       const statuses = new Map(row.byStatus.map(({ status, count }) => [status, count]));
       const priorities = new Map(row.byPriority.map(({ priority, count }) => [priority, count]));
       const withPriority = (name: Priority): number => priorities.get(PRIORITIES.indexOf(name)) ?? 0;

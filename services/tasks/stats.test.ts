@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { v7 as uuidv7 } from "uuid";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { readDue, startOfDay } from "./due.logic.ts";
+import { createLongReads } from "./long-reads.logic.ts";
 import { createStatsLogic } from "./stats.logic.ts";
 import { createStatsRepository } from "./stats.repository.ts";
 import { PRIORITIES, STATUSES } from "./task.schema.ts";
@@ -20,13 +21,15 @@ afterAll(() => db.drop());
 
 function statsAt(now: number) {
   const clock = () => now;
+  const longReads = createLongReads({ clock });
   const noCursors = () => {
     throw new Error("no lists here");
   };
-  const tasks = createTaskLogic({ tasks: repository, cursors: noCursors, clock });
+  const tasks = createTaskLogic({ tasks: repository, cursors: noCursors, longReads, clock });
   return createStatsLogic({
     stats: createStatsRepository(db.database),
     settleDates: tasks.settleDates,
+    longReads,
     clock,
   });
 }

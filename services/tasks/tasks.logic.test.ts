@@ -7,6 +7,7 @@ import { createMigratedDatabase, type MigratedDatabase } from "../../tests/suppo
 import { createCursors } from "./cursors.logic.ts";
 import { readDue } from "./due.logic.ts";
 import { SORT_FIELDS, type SortField } from "./list.schema.ts";
+import { createLongReads } from "./long-reads.logic.ts";
 import { PRIORITIES, type SparseTask, STATUSES } from "./task.schema.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository, type TaskRow } from "./tasks.repository.ts";
@@ -27,7 +28,9 @@ beforeAll(async () => {
   db = await createMigratedDatabase();
   repository = createTaskRepository(db.database);
   const cursors = createCursors(randomBytes(32));
-  logic = createTaskLogic({ tasks: repository, cursors: () => cursors, clock: () => NOW });
+  const clock = () => NOW;
+  const longReads = createLongReads({ clock });
+  logic = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
   writes = createTaskWrites({ tasks: repository, operation: null, announce: () => {}, clock: () => NOW });
 });
 afterAll(() => db.drop());

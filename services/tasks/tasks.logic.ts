@@ -3,6 +3,7 @@ import type { Cursors, Position } from "./cursors.logic.ts";
 import { startOfDay } from "./due.logic.ts";
 import { explainFilter, readFilter } from "./filters.logic.ts";
 import type { ListParams, SortField, SortKey, TaskPage, TaskPageText } from "./list.schema.ts";
+import type { LongReads } from "./long-reads.logic.ts";
 import { PRIORITIES, type SparseTask, type Task, type TaskField } from "./task.schema.ts";
 import { toTaskView } from "./task-view.logic.ts";
 import type { ListedRow, SortOrder, TaskQueries, TaskRow } from "./tasks.repository.ts";
@@ -11,11 +12,12 @@ import type { Caller } from "./writes.logic.ts";
 interface TaskLogicOptions {
   tasks: Pick<TaskQueries, "find" | "list" | "count" | "searchWords" | "datesOutside" | "moveDates">;
   cursors: () => Cursors;
+  longReads: LongReads;
   clock: () => number;
 }
 
 /** How a person reads their tasks. Whose they are comes from the caller's identity and nowhere else. */
-export function createTaskLogic({ tasks, cursors, clock }: TaskLogicOptions) {
+export function createTaskLogic({ tasks, cursors, longReads, clock }: TaskLogicOptions) {
   const found = (row: TaskRow | null): Task => {
     if (!row) throw notFound("task");
     return toTaskView(row);
@@ -44,11 +46,14 @@ export function createTaskLogic({ tasks, cursors, clock }: TaskLogicOptions) {
     if (filter.due.length > 0 || order.some(({ field }) => field === "due")) await settleDates(caller);
 
     // One more than asked for shows whether there is a next page.
-    const [rows, total, words] = await Promise.all([
-      tasks.list(userId, { ...filter, order, after, limit: limit + 1 }),
-      count ? tasks.count(userId, filter) : undefined,
-      explain && filter.q !== undefined ? tasks.searchWords(filter.q) : undefined,
-    ]);
+    const read = () =>
+      Promise.all([
+        tasks.list(userId, { ...filter, order, after, limit: limit + 1 }),
+        count ? tasks.count(userId, filter) : undefined,
+        explain && filter.q !== undefined ? tasks.searchWords(filter.q) : undefined,
+      ]);
+    const isLong = filter.q !== undefined || count;
+    const [rows, total, words] = await (isLong ? longReads.inTurn(userId, read) : read());
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     const items = page.map(({ json }) => (fields ? JSON.stringify(sparse(JSON.parse(json), fields)) : json));

@@ -17,6 +17,7 @@ import type { Changes } from "./changes.schema.ts";
 import { type Cursors, createCursors } from "./cursors.logic.ts";
 import { createHousekeeping } from "./housekeeping.logic.ts";
 import { createIdempotency, type Request } from "./idempotency.logic.ts";
+import { createLongReads } from "./long-reads.logic.ts";
 import { hintLag, readLag } from "./metrics.ts";
 import { createStatsLogic } from "./stats.logic.ts";
 import { createStatsRepository } from "./stats.repository.ts";
@@ -51,10 +52,12 @@ function measured(since: unknown, page: Changes): Changes {
   return page;
 }
 
-const tasks = createTaskLogic({ tasks: repository, cursors: () => cursors, clock });
+const longReads = createLongReads({ clock: () => performance.now() });
+const tasks = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
 const stats = createStatsLogic({
   stats: createStatsRepository(database),
   settleDates: tasks.settleDates,
+  longReads,
   clock,
 });
 const log = createChangeLogic({ tasks: repository });
