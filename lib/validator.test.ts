@@ -149,7 +149,7 @@ describe("a text that is long", () => {
     runInNewContext("work()", { work }, { timeout: milliseconds });
   };
 
-  it.each(Object.entries(contracts))("does not hold the process up: %s", (_name, { params }) => {
+  it.each(Object.entries(contracts))("line 27: does not hold the process up: %s", (_name, { params }) => {
     const names = Object.keys(params.describe().keys ?? {});
     runFor(10_000, () => {
       for (const text of texts) {
