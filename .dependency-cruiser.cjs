@@ -105,7 +105,7 @@ module.exports = {
         packages("moleculer-db|moleculer-db-adapter-sequelize|sequelize|pg"),
         own("models/"),
         own(".*\\.(repository|sql)\\.ts$"),
-        "^mixins/database\\.ts$",
+        "^mixins/(database|statements)\\.ts$",
         TOOLS,
       ],
     ),

@@ -4,7 +4,7 @@
  * What the change log costs a write: rows, bytes and time, with its trigger and without, taking turns in one run.
  */
 import { randomUUID } from "node:crypto";
-import { runOn } from "../mixins/database.ts";
+import { runOn } from "../mixins/statements.ts";
 import { createTaskRepository } from "../services/tasks/tasks.repository.ts";
 import { buildRow } from "../services/tasks/writes.logic.ts";
 import { createMigratedDatabase } from "../tests/support/migrated-database.ts";

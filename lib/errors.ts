@@ -65,9 +65,14 @@ export const notFound = (what: string): Error => problem("not_found", `There is 
 export const unavailable = (detail = "Please try again in a moment."): Error =>
   problem("unavailable", detail);
 
-/** 422 with everything that is wrong, at once. */
-export const validationFailed = (violations: Violation[]): Error =>
-  problem("validation_failed", violations.map(({ detail }) => detail).join(" "), { violations });
+/** More than anyone reads. */
+export const MAX_VIOLATIONS = 100;
+
+/** 422 with everything that is wrong, at once, up to MAX_VIOLATIONS. */
+export function validationFailed(all: Violation[]): Error {
+  const violations = all.slice(0, MAX_VIOLATIONS);
+  return problem("validation_failed", violations.map(({ detail }) => detail).join(" "), { violations });
+}
 
 /** Whether an error, from this process or another, carries this code. */
 export const isProblem = (error: unknown, code: ProblemCode): boolean =>

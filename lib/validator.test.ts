@@ -130,6 +130,14 @@ describe("a refusal", () => {
     expect(looks).toBeLessThan(200);
   });
 
+  it("is of the value when it has another type than a rule compares", () => {
+    const twice = refusal(taskActions.list.params, { sort: [1, 1] });
+    expect(twice).toMatchObject({ type: "validation_failed" });
+    expect(twice?.violations.map(({ path }) => path.join("."))).toEqual(
+      expect.arrayContaining(["sort.0", "sort.1"]),
+    );
+  });
+
   it("repeats no more than the beginning of a field's name", () => {
     const name = "x".repeat(5_000);
     expect(JSON.stringify(refusal(schema, { title: "abc", patch: { [name]: 1 } })).length).toBeLessThan(

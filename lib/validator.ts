@@ -1,8 +1,8 @@
 import { distance } from "fastest-levenshtein";
 import type Joi from "joi";
 import { Errors, Validators } from "moleculer";
-import { type Violation, validationFailed } from "./errors.ts";
-import { countValues } from "./input-size.ts";
+import { MAX_VIOLATIONS, type Violation, validationFailed } from "./errors.ts";
+import { assertFewValues, countValues } from "./input-size.ts";
 
 /** Joi's error types under the names that clients see; all others are `wrong_type` or `invalid_format`. */
 const CODES: Record<string, string> = {
@@ -24,22 +24,17 @@ const CODES: Record<string, string> = {
 /** Joi's own repeats what was sent. */
 const MESSAGES = { "string.pattern.base": "{{#label}} does not have the required form" };
 
-/** More than anyone reads. */
-const MAX_VIOLATIONS = 100;
-
 /** In more values than these, the first violation must do: Joi takes longer to say what is wrong than to see it. */
 const MAX_VALUES_TO_EXPLAIN = 1_000;
 
-/** Characters of a field's name that are repeated when it is not known. */
+/** Characters of a field's name, and of the way to it, that are repeated: of one that is not known there is no limit. */
 const MAX_NAME = 100;
 
 function violation(schema: Joi.ObjectSchema, item: Joi.ValidationErrorItem): Violation {
   const path = item.path.map((part) => (typeof part === "string" ? part.slice(0, MAX_NAME) : part));
   const hint = item.type === "object.unknown" ? suggestion(schema, path) : undefined;
-  const message = item.path.reduce<string>(
-    (said, part, index) => (part === path[index] ? said : said.replaceAll(String(part), String(path[index]))),
-    item.message,
-  );
+  const label = item.context?.label ?? "";
+  const message = item.message.replace(label, () => label.slice(0, MAX_NAME));
   const detail = `${message}${hint ? `: did you mean "${hint}"?` : "."}`;
   const code = CODES[item.type] ?? (item.type.endsWith(".base") ? "wrong_type" : "invalid_format");
   return { path, code, detail };
@@ -81,8 +76,10 @@ function prepared(schema: Joi.ObjectSchema): Joi.ObjectSchema {
  * Messages never repeat what was sent: it may be a password.
  */
 export function validate<T>(schema: Joi.ObjectSchema<T>, input: unknown): T {
+  const count = countValues(input);
+  assertFewValues(count);
   const ours = prepared(schema);
-  const isLarge = countValues(input) > MAX_VALUES_TO_EXPLAIN;
+  const isLarge = count > MAX_VALUES_TO_EXPLAIN;
   const { value, error } = (isLarge ? ours.prefs({ abortEarly: true }) : ours).validate(input);
   // What a schema has of its own to say.
   if (error instanceof Errors.MoleculerError) throw error;

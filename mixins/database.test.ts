@@ -3,7 +3,8 @@ import { createServer } from "node:net";
 import { UniqueConstraintError } from "sequelize";
 import { databaseQueries } from "../lib/metrics.ts";
 import { createDatabase } from "../tests/support/database.ts";
-import { openDatabase, runOn } from "./database.ts";
+import { openDatabase } from "./database.ts";
+import { runOn } from "./statements.ts";
 
 /** A message of PostgreSQL's protocol: its type, its length, its content. */
 function message(type: string, content: Buffer): Buffer {

@@ -2,7 +2,8 @@ import { Client } from "pg";
 import { ConnectionError } from "sequelize";
 import { createDatabase, query } from "../tests/support/database.ts";
 import { openLine } from "../tests/support/line.ts";
-import { openDatabase, runOn } from "./database.ts";
+import { openDatabase } from "./database.ts";
+import { runOn } from "./statements.ts";
 
 let own: Awaited<ReturnType<typeof createDatabase>>;
 let database: ReturnType<typeof openDatabase>;

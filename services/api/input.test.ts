@@ -147,6 +147,13 @@ describe("a body", () => {
     );
   });
 
+  it("of many fields where none is taken is refused with the first hundred", async () => {
+    route = { method: "POST", input: "none" };
+    const names = Array.from({ length: 500 }, (_, index) => [`field${index}`, index]);
+    const refused = await send(JSON.stringify(Object.fromEntries(names)));
+    expect(refused).toMatchObject({ type: "validation_failed", violations: { length: 100 } });
+  });
+
   it("is at most 1 MiB", async () => {
     const fitting = JSON.stringify({ a: "x".repeat(1024 * 1024 - 8) });
     expect(fitting).toHaveLength(1024 * 1024);

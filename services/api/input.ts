@@ -3,13 +3,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import bodyParser from "body-parser";
 import { visit } from "jsonc-parser";
 import { problem, type Violation, validationFailed } from "../../lib/errors.ts";
-import { countValues } from "../../lib/input-size.ts";
+import { assertFewValues, countValues } from "../../lib/input-size.ts";
 import type { Route } from "./routes.ts";
 
 /** Bytes. */
 const MAX_BODY = 2 ** 20;
-/** More than anyone reads. */
-const MAX_VIOLATIONS = 100;
 const JSON_TYPE = "application/json";
 const MERGE_PATCH_TYPE = "application/merge-patch+json";
 
@@ -50,7 +48,7 @@ export async function readParams(
       .filter((name) => route.input !== "body" || (!route.bodyAs && isFromElsewhere(name)))
       .map((name) => unknown(name, "field")),
   ];
-  if (unexpected.length > 0) throw validationFailed(unexpected.slice(0, MAX_VIOLATIONS));
+  if (unexpected.length > 0) throw validationFailed(unexpected);
 
   if (route.input === "query") return { ...query, ...path };
   if (route.input === "none") return path;
@@ -133,7 +131,7 @@ function parseObject(bytes: Buffer): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw validationFailed([{ path: [], code: "wrong_type", detail: "The body must be a JSON object." }]);
   }
-  countValues(value);
+  assertFewValues(countValues(value));
   checkKeys(text);
   return { ...value };
 }
@@ -175,5 +173,5 @@ function checkKeys(text: string): void {
   }
   if (repeated !== undefined)
     throw problem("invalid_json", `The key "${repeated.slice(0, 100)}" is given twice.`);
-  if (unheard.length > 0) throw validationFailed(unheard.slice(0, MAX_VIOLATIONS));
+  if (unheard.length > 0) throw validationFailed(unheard);
 }

@@ -1,6 +1,6 @@
 import { QueryTypes, type Sequelize } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
-import { removeOld, runOn } from "../../mixins/database.ts";
+import { removeOld, runOn } from "../../mixins/statements.ts";
 import type { AuditEntry } from "./audit.logic.ts";
 
 export interface AuditRow {

@@ -1,5 +1,5 @@
 import { type Model, type ModelStatic, Op, QueryTypes, type Sequelize, type Transaction } from "sequelize";
-import { selectList } from "../../mixins/database.ts";
+import { selectList } from "../../mixins/statements.ts";
 import { defineMail, type MailRow } from "./models/mail.model.ts";
 import { defineMailedToken, type MailedTokenRow } from "./models/mailed-token.model.ts";
 import { defineUser, type UserRow } from "./models/user.model.ts";

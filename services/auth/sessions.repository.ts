@@ -1,5 +1,5 @@
 import { Op, QueryTypes, type Sequelize } from "sequelize";
-import { removeOld, runOn } from "../../mixins/database.ts";
+import { removeOld, runOn } from "../../mixins/statements.ts";
 import { defineSession, type SessionRow } from "./models/session.model.ts";
 import type { UserRow } from "./users.repository.ts";
 

@@ -1,5 +1,5 @@
 import { QueryTypes, type Sequelize } from "sequelize";
-import { removeOld, runOn } from "../../mixins/database.ts";
+import { removeOld, runOn } from "../../mixins/statements.ts";
 
 /** What one attempt costs under one key. A key has spent its budget when `full_at` lies `capacityMs` ahead. */
 export interface Charge {

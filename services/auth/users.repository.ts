@@ -1,5 +1,5 @@
 import { QueryTypes, type Sequelize, UniqueConstraintError } from "sequelize";
-import { selectList } from "../../mixins/database.ts";
+import { selectList } from "../../mixins/statements.ts";
 import { defineMail, type MailRow } from "./models/mail.model.ts";
 import { defineUser, type UserRow } from "./models/user.model.ts";
 

@@ -1,4 +1,4 @@
-import { type Run, removeOld } from "../../mixins/database.ts";
+import { type Run, removeOld } from "../../mixins/statements.ts";
 
 export interface StoredAnswer<T> {
   /** SHA-256 of the request. */

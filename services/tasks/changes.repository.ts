@@ -1,4 +1,4 @@
-import type { Run } from "../../mixins/database.ts";
+import type { Run } from "../../mixins/statements.ts";
 import type { TaskContent } from "./models/task.model.ts";
 
 type Op = "create" | "update" | "delete" | "restore" | "erase";

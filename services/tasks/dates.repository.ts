@@ -1,4 +1,4 @@
-import type { Run } from "../../mixins/database.ts";
+import type { Run } from "../../mixins/statements.ts";
 
 /** All-day tasks, whose date becomes a moment by the person's time zone. */
 export const createDateQueries = (run: Run) => ({

@@ -26,7 +26,8 @@ describe("long reads", () => {
   });
 
   it("are refused when twenty of the same person wait, and when one has waited for two seconds", async () => {
-    const longReads = createLongReads({ clock });
+    const refusals: string[] = [];
+    const longReads = createLongReads({ clock, onRefused: (reason) => refusals.push(reason) });
     const reads = Array.from({ length: 22 }, buildRead);
     const answers = Promise.allSettled(reads.map(({ read }) => longReads.inTurn(ADA, read)));
     await nextTurn();
@@ -39,6 +40,7 @@ describe("long reads", () => {
     expect(settled.filter(({ status }) => status === "fulfilled")).toHaveLength(2);
     expect(settled.at(-1)).toMatchObject({ reason: TOO_MANY });
     expect(reads.filter(({ read }) => read.mock.calls.length > 0)).toHaveLength(2);
+    expect(refusals).toEqual(["full", ...Array.from({ length: 20 }, () => "late")]);
   });
 
   it("that fail make room like others, and nothing is kept of who has none any more", async () => {

@@ -1,4 +1,4 @@
-import { type BoundedQueue, createBoundedQueue } from "../../lib/bounded-queue.ts";
+import { type BoundedQueue, type BoundedQueueOptions, createBoundedQueue } from "../../lib/bounded-queue.ts";
 import { problem } from "../../lib/errors.ts";
 
 /**
@@ -6,9 +6,9 @@ import { problem } from "../../lib/errors.ts";
  * left for others.
  */
 const RUNNING = 2;
-const WAITING = 20;
-/** Milliseconds: with the statement's own 3 s, the answer comes before the gateway gives up, or soon after. */
+/** Milliseconds: half of what the gateway waits for a call. */
 const MAX_WAIT = 2_000;
+const LIMITS = { running: RUNNING, waiting: 20, maxWait: MAX_WAIT };
 /** Seconds a client is asked to wait. */
 const RETRY_AFTER = 2;
 
@@ -18,14 +18,14 @@ export type LongReads = ReturnType<typeof createLongReads>;
  * Searches, counts and statistics take as long as somebody has tasks, up to the seconds after which they are given up.
  * Each person's wait for each other, and for nobody else's.
  */
-export function createLongReads({ clock }: { clock: () => number }) {
+export function createLongReads({ clock, onRefused }: Pick<BoundedQueueOptions, "clock" | "onRefused">) {
   const people = new Map<string, { queue: BoundedQueue; reads: number }>();
 
   return {
     /** @throws too_many_requests when too many of this person's wait, or one has waited for too long */
     async inTurn<T>(userId: string, read: () => Promise<T>): Promise<T> {
       const person = people.get(userId) ?? {
-        queue: createBoundedQueue({ running: RUNNING, waiting: WAITING, maxWait: MAX_WAIT, clock, refusal }),
+        queue: createBoundedQueue({ ...LIMITS, clock, refusal, ...(onRefused ? { onRefused } : {}) }),
         reads: 0,
       };
       people.set(userId, person);

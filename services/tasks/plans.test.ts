@@ -1,6 +1,6 @@
 import { QueryTypes } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
-import { selectList } from "../../mixins/database.ts";
+import { selectList } from "../../mixins/statements.ts";
 import { query as run } from "../../tests/support/database.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import type { Position } from "./cursors.logic.ts";

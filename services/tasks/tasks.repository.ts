@@ -1,5 +1,5 @@
 import { type Model, type ModelStatic, QueryTypes, type Sequelize, type Transaction } from "sequelize";
-import { type Run, runOn, selectList } from "../../mixins/database.ts";
+import { type Run, runOn, selectList } from "../../mixins/statements.ts";
 import { createAnswerQueries } from "./answers.repository.ts";
 import { createChangeQueries } from "./changes.repository.ts";
 import { createDateQueries } from "./dates.repository.ts";

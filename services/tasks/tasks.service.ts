@@ -18,7 +18,7 @@ import { type Cursors, createCursors } from "./cursors.logic.ts";
 import { createHousekeeping } from "./housekeeping.logic.ts";
 import { createIdempotency, type Request } from "./idempotency.logic.ts";
 import { createLongReads } from "./long-reads.logic.ts";
-import { hintLag, readLag } from "./metrics.ts";
+import { hintLag, longReadRefusals, readLag } from "./metrics.ts";
 import { createStatsLogic } from "./stats.logic.ts";
 import { createStatsRepository } from "./stats.repository.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
@@ -52,7 +52,10 @@ function measured(since: unknown, page: Changes): Changes {
   return page;
 }
 
-const longReads = createLongReads({ clock: () => performance.now() });
+const longReads = createLongReads({
+  clock: () => performance.now(),
+  onRefused: (reason) => longReadRefusals.inc({ reason }),
+});
 const tasks = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
 const stats = createStatsLogic({
   stats: createStatsRepository(database),

@@ -1,4 +1,4 @@
-import type { Run } from "../../mixins/database.ts";
+import type { Run } from "../../mixins/statements.ts";
 import type { TaskRow } from "./models/task.model.ts";
 
 /** What is in the trash, and what leaves for good. */

@@ -1,5 +1,5 @@
 import { type Model, type ModelStatic, UniqueConstraintError } from "sequelize";
-import type { Run } from "../../mixins/database.ts";
+import type { Run } from "../../mixins/statements.ts";
 import type { TaskContent, TaskRow } from "./models/task.model.ts";
 
 /** What a write may set. When it became done follows from the status, unless it is said; the version follows from all. */
