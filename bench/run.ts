@@ -6,24 +6,21 @@
  *
  *   npm run bench -- list create     these scenarios only, of: list get create patch deepPages login events
  */
-import { fork } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { buildPerson, type Person } from "../tests/support/client.ts";
-import { freePort, startMesh } from "../tests/support/system.ts";
+import { buildPerson } from "../tests/support/client.ts";
+import { startMesh } from "../tests/support/system.ts";
+import { startBare } from "./support/bare.ts";
 import { chart } from "./support/chart.ts";
-import { countCpu, type Processes, processesWith } from "./support/cpu.ts";
+import { countCpu, findBackends, type Processes, processesWith } from "./support/cpu.ts";
 import { type Load, type Measured, putLoad } from "./support/load.ts";
+import { buildPeople, fillTasks, personOf, readBy } from "./support/people.ts";
 import { median, quantile } from "./support/statistics.ts";
 import { measureStreams } from "./support/streams.ts";
 
 const PEOPLE = 16;
-const TASKS_EACH = 1_000;
-const TASKS_IN_ALL = 200_000;
 const TASKS_OF_THE_BUSIEST = 200_000;
 const CLIENTS = 32;
 const CROWD = 500;
@@ -40,11 +37,10 @@ const database = new Client({ connectionString: mesh.databaseUrl });
 await database.connect();
 
 console.error("[bench] people and their tasks…");
-const people: Person[] = [];
-for (let n = 0; n < PEOPLE; n += 1) people.push(await buildPerson(mesh));
+const people = await buildPeople(mesh, database, PEOPLE);
 const busiest = await buildPerson(mesh);
-await fill();
-const bare = await startBare();
+await fillTasks(database, [busiest.user.id], TASKS_OF_THE_BUSIEST);
+const bare = await startBare(mesh);
 
 const processes: Processes = Object.fromEntries([
   ...mesh.processes.map(({ name, child }): [string, () => number[]] => [name, () => [child.pid ?? 0]]),
@@ -55,16 +51,13 @@ const processes: Processes = Object.fromEntries([
 let backends: number[] = [];
 
 type Request = Load["request"];
-const personOf = (n: number): Person => people[n % people.length] ?? busiest;
-const read =
-  (path: string): Request =>
-  (n) => ({ method: "GET", path, token: personOf(n).tokens.accessToken });
+const list = readBy(people, "/tasks");
 const ids = await idsOf();
 
 /** Of all runs: a title that a task has already would be no change. */
 let changes = 0;
 const scenarios: Record<string, Request> = {
-  list: read("/tasks"),
+  list,
   get: (n) => ({
     method: "GET",
     path: `/tasks/${ids[n % ids.length]?.id}`,
@@ -73,7 +66,7 @@ const scenarios: Record<string, Request> = {
   create: (n) => ({
     method: "POST",
     path: "/tasks",
-    token: personOf(n).tokens.accessToken,
+    token: personOf(people, n).tokens.accessToken,
     body: { title: `Task ${n}`, description: "Made by the benchmark", tags: ["bench"] },
   }),
   patch: (n) => ({
@@ -118,7 +111,7 @@ async function compare(name: string, request: Request): Promise<Record<string, u
     bareCpu: number;
   }[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) {
-    backends = await findBackends();
+    backends = await findBackends(database);
     const ours = countCpu(processes);
     const sentBefore = await countBusMessages();
     const measured = await putLoad({ origin: mesh.baseUrl, ...load });
@@ -159,7 +152,7 @@ async function compare(name: string, request: Request): Promise<Record<string, u
 /** One client alone: what a request takes when nothing waits. */
 async function measureOneClient(): Promise<Record<string, unknown>> {
   console.error("[bench] one client…");
-  const load = { request: scenarios.list ?? read("/tasks"), clients: 1, seconds: SECONDS };
+  const load = { request: list, clients: 1, seconds: SECONDS };
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) {
@@ -176,7 +169,7 @@ async function measureOneClient(): Promise<Record<string, unknown>> {
 /** More clients than can be served at once. */
 async function measureCrowd(): Promise<Record<string, unknown>> {
   console.error("[bench] a crowd…");
-  const load = { origin: mesh.baseUrl, request: read("/tasks"), clients: CROWD, seconds: SECONDS };
+  const load = { origin: mesh.baseUrl, request: list, clients: CROWD, seconds: SECONDS };
   const turns: Measured[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) turns.push(await putLoad(load));
   const latencies = turns.flatMap((turn) => turn.latencies);
@@ -195,7 +188,7 @@ async function measureGrowth(): Promise<Record<string, unknown>> {
   for (let turn = 0; turn < TURNS; turn += 1) {
     const few = await putLoad({
       origin: mesh.baseUrl,
-      request: read("/tasks"),
+      request: list,
       clients: CLIENTS,
       seconds: 2,
     });
@@ -241,12 +234,10 @@ async function measureLogins(): Promise<Record<string, unknown>> {
   console.error("[bench] logins…");
   const { rate, latencies } = await putLoad({
     origin: mesh.baseUrl,
-    request: (n) => ({
-      method: "POST",
-      path: "/auth/login",
-      token: "none",
-      body: { email: personOf(n).email, password: personOf(n).password },
-    }),
+    request: (n) => {
+      const { email, password } = personOf(people, n);
+      return { method: "POST", path: "/auth/login", token: "none", body: { email, password } };
+    },
     clients: LOGIN_CLIENTS,
     seconds: 10,
   });
@@ -273,25 +264,6 @@ function report(): void {
   for (const [name, result] of Object.entries(results)) console.log(name, JSON.stringify(result));
 }
 
-/** Without the triggers, which would take minutes: what is measured reads none of the log's old rows. */
-async function fill(): Promise<void> {
-  const sql = `INSERT INTO tasks.tasks
-      (user_id, id, title, description, status, priority, tags, version, created_at, updated_at)
-    SELECT owner, gen_random_uuid(), 'Task ' || n, 'The one in the blue carton', 'open', n % 5, '{home}', 1,
-           now() - n * interval '1 minute', now()
-      FROM unnest($1::uuid[]) owner, generate_series(1, $2) n`;
-  const others = Math.max(0, TASKS_IN_ALL / TASKS_EACH - PEOPLE);
-  const owners = [
-    ...people.map(({ user }) => user.id),
-    ...Array.from({ length: others }, () => randomUUID()),
-  ];
-  await database.query("ALTER TABLE tasks.tasks DISABLE TRIGGER USER");
-  await database.query(sql, [owners, TASKS_EACH]);
-  await database.query(sql, [[busiest.user.id], TASKS_OF_THE_BUSIEST]);
-  await database.query("ALTER TABLE tasks.tasks ENABLE TRIGGER USER");
-  await database.query("VACUUM ANALYZE tasks.tasks");
-}
-
 /** Some tasks of each person. */
 async function idsOf(): Promise<{ id: string; token: string }[]> {
   const found: { id: string; token: string }[] = [];
@@ -304,21 +276,6 @@ async function idsOf(): Promise<{ id: string; token: string }[]> {
   return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-async function startBare() {
-  const port = await freePort();
-  const jwks = await (await fetch(`${mesh.baseUrl}/.well-known/jwks.json`)).json();
-  const child = fork(join(import.meta.dirname, "support", "bare-server.ts"), {
-    env: {
-      ...process.env,
-      DATABASE_URL: mesh.databaseUrl,
-      PORT: String(port),
-      JWK: JSON.stringify(Object(jwks).keys[0]),
-    },
-  });
-  await once(child, "message");
-  return { child, origin: `http://127.0.0.1:${port}` };
-}
-
 /** Sent to RabbitMQ by all processes since they started. */
 async function countBusMessages(): Promise<number> {
   const pages = await Promise.all(
@@ -326,13 +283,6 @@ async function countBusMessages(): Promise<number> {
   );
   const counts = pages.map((page) => /^taskmesh_bus_messages_total\{direction="sent"\} (\d+)$/m.exec(page));
   return counts.reduce((sum, found) => sum + Number(found?.[1]), 0);
-}
-
-async function findBackends(): Promise<number[]> {
-  const { rows } = await database.query(
-    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
-  );
-  return rows.map(({ pid }) => pid);
 }
 
 function perRequest(cpu: Record<string, number>, { requests }: Measured): Record<string, number> {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import type { Client } from "pg";
 
 /** Of Linux's clock in /proc; nearly everywhere 100 a second. */
 const TICK_MICROS = 10_000;
@@ -36,6 +37,14 @@ export function processesWith(text: string): number[] {
   } catch {
     return [];
   }
+}
+
+/** PostgreSQL's processes for the connections of others to this database. */
+export async function findBackends(database: Client): Promise<number[]> {
+  const { rows } = await database.query(
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+  );
+  return rows.map(({ pid }) => pid);
 }
 
 const commandOf = (pid: number): string => {
