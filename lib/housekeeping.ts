@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { housekeeping } from "./metrics.ts";
 
-/** Removes what has had its time. Every node does; one statement of it must not hold others up. */
+/** Removes what has had its time, or does what was left for later. Every node does; one statement must not hold others up. */
 export interface Chore {
   name: string;
   /** Milliseconds from one round to the next. */

@@ -6,11 +6,15 @@ import type { Announcement } from "./writes.logic.ts";
 
 /** Rows in one statement: it must not hold others up. */
 const BATCH = 500;
+/** Texts of up to 20,000 characters in one statement, for as long as it takes to read them nobody can change these. */
+const TEXTS = 5;
 /** Milliseconds. */
 const INTERVAL = 10 * 60_000;
+/** Milliseconds for which the search may miss what is in a long text, and some more while there are many. */
+const TEXTS_INTERVAL = 1_000;
 
 interface HousekeepingOptions {
-  tasks: Pick<TaskQueries, "eraseTrash" | "compact" | "forgetAnswers" | "removeSome">;
+  tasks: Pick<TaskQueries, "eraseTrash" | "compact" | "forgetAnswers" | "readTexts" | "removeSome">;
   /** Milliseconds that deleted tasks stay in the trash. */
   keepTrash: number;
   /** Milliseconds that the log keeps what was followed by something newer. */
@@ -19,7 +23,7 @@ interface HousekeepingOptions {
   clock: () => number;
 }
 
-/** Removals of what has had its time. */
+/** Removals of what has had its time, and what was left for later. */
 export function createHousekeeping(options: HousekeepingOptions) {
   const { tasks, keepTrash, keepChanges, announce, clock } = options;
   const before = (age: number): Date => new Date(clock() - age);
@@ -37,6 +41,7 @@ export function createHousekeeping(options: HousekeepingOptions) {
       { name: "trash", every: INTERVAL, part: emptyTrash },
       { name: "changes", every: INTERVAL, part: () => tasks.compact(before(keepChanges), BATCH) },
       { name: "answers", every: INTERVAL, part: () => tasks.forgetAnswers(before(KEEP_ANSWERS_MS), BATCH) },
+      { name: "texts", every: TEXTS_INTERVAL, part: () => tasks.readTexts(TEXTS) },
     ] satisfies Chore[],
 
     /** Everything of a person whose account is deleted, in parts: it may be more than one call has time for. */

@@ -94,7 +94,8 @@ const listParams = Joi.object<ListParams, true>({
       "Text to search for in title, tags and description. All its words must be there, in any order: as a word with " +
         "another ending (English, Russian), or as a part of a word (any language), without regard to case, accents on " +
         "Latin letters, and ё or е. All that is no letter, digit or emoji separates words and has no other meaning; a " +
-        "text without any word finds nothing",
+        "text without any word finds nothing. Where more text came at once than there was time to read, titles are " +
+        "searched at once and the rest seconds later",
     )
     .example("milk")
     .meta({ maxLength: MAX_SEARCH }),

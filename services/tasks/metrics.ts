@@ -16,9 +16,9 @@ export const readLag = new Histogram({
   registers,
 });
 
-export const longReadRefusals = new Counter({
-  name: "taskmesh_long_reads_refused_total",
-  help: "Searches, counts and statistics that were not begun: too many of the same person waited, or one for too long",
-  labelNames: ["reason"] as const,
+export const turnRefusals = new Counter({
+  name: "taskmesh_turns_refused_total",
+  help: "Calls of people who asked for too much at a time: too many of theirs waited, or one for too long",
+  labelNames: ["kind", "reason"] as const,
   registers,
 });

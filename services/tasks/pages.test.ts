@@ -6,10 +6,10 @@ import { validate } from "../../lib/validator.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createCursors } from "./cursors.logic.ts";
 import { SORT_FIELDS } from "./list.schema.ts";
-import { createLongReads } from "./long-reads.logic.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository, type TaskRow } from "./tasks.repository.ts";
 import { taskActions } from "./tasks.schema.ts";
+import { createTurns } from "./turns.logic.ts";
 
 /*
  * While somebody turns the pages of a list, everything is written that can be: tasks come, go, move within the order
@@ -27,7 +27,7 @@ beforeAll(async () => {
   repository = createTaskRepository(db.database);
   const cursors = createCursors(randomBytes(32));
   const clock = () => NOW;
-  const longReads = createLongReads({ clock });
+  const longReads = createTurns("long_read", { clock });
   logic = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
 });
 afterAll(() => db.drop());

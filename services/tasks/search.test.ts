@@ -5,12 +5,12 @@ import { v7 as uuidv7 } from "uuid";
 import { validate } from "../../lib/validator.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createCursors } from "./cursors.logic.ts";
-import { createLongReads } from "./long-reads.logic.ts";
 import type { SparseTask } from "./task.schema.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository } from "./tasks.repository.ts";
 import { taskActions } from "./tasks.schema.ts";
-import { createTaskWrites, type TaskWrites } from "./writes.logic.ts";
+import { createTurns } from "./turns.logic.ts";
+import { buildRow, createTaskWrites, type TaskWrites } from "./writes.logic.ts";
 
 let db: MigratedDatabase;
 let repository: ReturnType<typeof createTaskRepository>;
@@ -24,7 +24,7 @@ beforeAll(async () => {
   const cursors = createCursors(randomBytes(32));
   // Each look at the clock is a millisecond later, so that "newest first" says one thing only.
   const clock = () => now++;
-  const longReads = createLongReads({ clock });
+  const longReads = createTurns("long_read", { clock });
   logic = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
   writes = createTaskWrites({ tasks: repository, operation: null, announce: () => {}, clock: () => now++ });
 });
@@ -340,6 +340,89 @@ describe("the texts that a search reads", () => {
     expect([await stored(userId), await trueOnes(other)]).toEqual([[], [true]]);
   });
 
+  describe("that are more than a transaction has time for", () => {
+    const long = "milk and bread ".repeat(1_333).trim();
+    const isTrue = async (userId: string) => (await stored(userId)).map((each) => Object(each).isTrue);
+    const unread = (userId: string) =>
+      db.database.query("SELECT id FROM tasks.unread_texts WHERE user_id = $1 ORDER BY id", {
+        bind: [userId],
+        type: QueryTypes.SELECT,
+      });
+    const readAll = async () => {
+      while ((await repository.readTexts(5)) > 0);
+    };
+    /** Four tasks of 20,000 characters in one statement: two are read at once. */
+    async function buildFour(userId: string): Promise<string[]> {
+      const caller = { userId, timeZone: "UTC" };
+      const task = validate(taskActions.create.params, { title: "Shopping", description: long });
+      const rows = Array.from({ length: 4 }, () => buildRow(caller, task, new Date(now++)));
+      await repository.insert(rows);
+      return rows.map(({ id }) => id);
+    }
+
+    it("are found by their titles at once, and by all else when they are read", async () => {
+      const userId = uuidv7();
+      const ids = await buildFour(userId);
+      expect(await isTrue(userId)).toEqual([true, true, false, false]);
+      expect(await unread(userId)).toEqual([{ id: ids[2] }, { id: ids[3] }]);
+      expect([await search(userId, "shop"), await search(userId, "bread")]).toMatchObject([
+        { length: 4 },
+        { length: 2 },
+      ]);
+      await readAll();
+      expect(await isTrue(userId)).toEqual([true, true, true, true]);
+      expect([await unread(userId), await search(userId, "bread")]).toMatchObject([[], { length: 4 }]);
+    });
+
+    it("are read as they are by then, also when they were changed or erased meanwhile", async () => {
+      const userId = uuidv7();
+      const [, , third = "", fourth = ""] = await buildFour(userId);
+      await writes.update({ userId, timeZone: "UTC" }, { id: third, patch: { description: "jam" } });
+      await db.database.query("DELETE FROM tasks.tasks WHERE user_id = $1 AND id = $2", {
+        bind: [userId, fourth],
+      });
+      expect(await unread(userId)).toEqual([{ id: third }]);
+      await readAll();
+      expect([await isTrue(userId), await search(userId, "jam")]).toEqual([[true, true, true], ["Shopping"]]);
+    });
+
+    it("are put off as well when they are changed, many at a time", async () => {
+      const userId = uuidv7();
+      const ids = await buildFour(userId);
+      await readAll();
+      const patch = { description: `${long} jam` };
+      await repository.write(
+        userId,
+        ids.map((id) => ({ id, patch })),
+        { now: new Date(now++) },
+      );
+      expect([await unread(userId), await search(userId, "jam")]).toMatchObject([
+        { length: 2 },
+        { length: 2 },
+      ]);
+      await readAll();
+      expect(await search(userId, "jam")).toHaveLength(4);
+    });
+
+    it("are left for the next time while somebody changes the task", async () => {
+      const userId = uuidv7();
+      const [, , third = ""] = await buildFour(userId);
+      const change = await db.database.transaction();
+      await db.database.query(
+        "UPDATE tasks.tasks SET description = description || ' jam' WHERE user_id = $1 AND id = $2",
+        { bind: [userId, third], transaction: change },
+      );
+      await readAll();
+      expect(await unread(userId)).toEqual([{ id: third }]);
+      await change.commit();
+      await readAll();
+      expect([await isTrue(userId), await search(userId, "jam")]).toMatchObject([
+        [true, true, true, true],
+        { length: 1 },
+      ]);
+    });
+  });
+
   it("take the longest task there can be, of any script", async () => {
     const userId = uuidv7();
     const han = Array.from({ length: 20_000 }, (_, index) =>
@@ -382,7 +465,7 @@ describe("searches and counts", () => {
     const watching = createTaskLogic({
       tasks: { ...repository, list: watched },
       cursors: () => createCursors(randomBytes(32)),
-      longReads: createLongReads({ clock }),
+      longReads: createTurns("long_read", { clock }),
       clock,
     });
     const caller = { userId: uuidv7(), timeZone: "UTC" };

@@ -1,10 +1,10 @@
 import { Temporal } from "temporal-polyfill";
 import type { Identity } from "../../lib/passport.ts";
 import { readDueFilter, startOfDay } from "./due.logic.ts";
-import type { LongReads } from "./long-reads.logic.ts";
 import type { StatsRepository } from "./stats.repository.ts";
 import type { Stats } from "./stats.schema.ts";
 import { PRIORITIES, type Priority } from "./task.schema.ts";
+import type { Turns } from "./turns.logic.ts";
 
 type Caller = Pick<Identity, "userId" | "timeZone">;
 
@@ -12,7 +12,7 @@ interface StatsLogicOptions {
   stats: StatsRepository;
   /** Makes all-day tasks due when their day begins where the person is now. */
   settleDates: (caller: Caller) => Promise<void>;
-  longReads: LongReads;
+  longReads: Turns;
   clock: () => number;
 }
 

@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { v7 as uuidv7 } from "uuid";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { readDue, startOfDay } from "./due.logic.ts";
-import { createLongReads } from "./long-reads.logic.ts";
 import { createStatsLogic } from "./stats.logic.ts";
 import { createStatsRepository } from "./stats.repository.ts";
 import { PRIORITIES, STATUSES } from "./task.schema.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository, type TaskRow } from "./tasks.repository.ts";
+import { createTurns } from "./turns.logic.ts";
 
 const HOUR = 3_600_000;
 
@@ -21,7 +21,7 @@ afterAll(() => db.drop());
 
 function statsAt(now: number) {
   const clock = () => now;
-  const longReads = createLongReads({ clock });
+  const longReads = createTurns("long_read", { clock });
   const noCursors = () => {
     throw new Error("no lists here");
   };

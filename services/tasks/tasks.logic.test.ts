@@ -7,11 +7,11 @@ import { createMigratedDatabase, type MigratedDatabase } from "../../tests/suppo
 import { createCursors } from "./cursors.logic.ts";
 import { readDue } from "./due.logic.ts";
 import { SORT_FIELDS, type SortField } from "./list.schema.ts";
-import { createLongReads } from "./long-reads.logic.ts";
 import { PRIORITIES, type SparseTask, STATUSES } from "./task.schema.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository, type TaskRow } from "./tasks.repository.ts";
 import { taskActions } from "./tasks.schema.ts";
+import { createTurns } from "./turns.logic.ts";
 import { createTaskWrites, type TaskWrites } from "./writes.logic.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10);
@@ -29,7 +29,7 @@ beforeAll(async () => {
   repository = createTaskRepository(db.database);
   const cursors = createCursors(randomBytes(32));
   const clock = () => NOW;
-  const longReads = createLongReads({ clock });
+  const longReads = createTurns("long_read", { clock });
   logic = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
   writes = createTaskWrites({ tasks: repository, operation: null, announce: () => {}, clock: () => NOW });
 });

@@ -3,16 +3,16 @@ import type { Cursors, Position } from "./cursors.logic.ts";
 import { startOfDay } from "./due.logic.ts";
 import { explainFilter, readFilter } from "./filters.logic.ts";
 import type { ListParams, SortField, SortKey, TaskPage, TaskPageText } from "./list.schema.ts";
-import type { LongReads } from "./long-reads.logic.ts";
 import { PRIORITIES, type SparseTask, type Task, type TaskField } from "./task.schema.ts";
 import { toTaskView } from "./task-view.logic.ts";
 import type { ListedRow, SortOrder, TaskQueries, TaskRow } from "./tasks.repository.ts";
+import type { Turns } from "./turns.logic.ts";
 import type { Caller } from "./writes.logic.ts";
 
 interface TaskLogicOptions {
   tasks: Pick<TaskQueries, "find" | "list" | "count" | "searchWords" | "datesOutside" | "moveDates">;
   cursors: () => Cursors;
-  longReads: LongReads;
+  longReads: Turns;
   clock: () => number;
 }
 

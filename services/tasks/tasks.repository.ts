@@ -6,6 +6,7 @@ import { createDateQueries } from "./dates.repository.ts";
 import type { TaskFilter } from "./filters.logic.ts";
 import { defineTask, type TaskRow } from "./models/task.model.ts";
 import { countSql, type ListQuery, listSql, type SortOrder, TASK_JSON } from "./tasks.sql.ts";
+import { createTextQueries } from "./texts.repository.ts";
 import { createTrashQueries } from "./trash.repository.ts";
 import { createWriteQueries, type RowPatch, type Write, type Written } from "./writes.repository.ts";
 
@@ -29,6 +30,7 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
     ...createAnswerQueries(run),
     ...createChangeQueries(run),
     ...createDateQueries(run),
+    ...createTextQueries(run),
     ...createTrashQueries(run, columns),
     ...createWriteQueries(run, Task, columns),
 

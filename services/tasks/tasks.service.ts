@@ -17,14 +17,14 @@ import type { Changes } from "./changes.schema.ts";
 import { type Cursors, createCursors } from "./cursors.logic.ts";
 import { createHousekeeping } from "./housekeeping.logic.ts";
 import { createIdempotency, type Request } from "./idempotency.logic.ts";
-import { createLongReads } from "./long-reads.logic.ts";
-import { hintLag, longReadRefusals, readLag } from "./metrics.ts";
+import { hintLag, readLag, turnRefusals } from "./metrics.ts";
 import { createStatsLogic } from "./stats.logic.ts";
 import { createStatsRepository } from "./stats.repository.ts";
 import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository } from "./tasks.repository.ts";
 import { taskActions } from "./tasks.schema.ts";
 import { createTrashLogic } from "./trash.logic.ts";
+import { createTurns, type TurnKind } from "./turns.logic.ts";
 import type { Announcement, TaskWrites } from "./writes.logic.ts";
 
 const env = loadEnv("TASKS_DATABASE_URL");
@@ -52,10 +52,13 @@ function measured(since: unknown, page: Changes): Changes {
   return page;
 }
 
-const longReads = createLongReads({
-  clock: () => performance.now(),
-  onRefused: (reason) => longReadRefusals.inc({ reason }),
-});
+const turnsOf = (kind: TurnKind) =>
+  createTurns(kind, {
+    clock: () => performance.now(),
+    onRefused: (reason) => turnRefusals.inc({ kind, reason }),
+  });
+const longReads = turnsOf("long_read");
+const writeTurns = turnsOf("write");
 const tasks = createTaskLogic({ tasks: repository, cursors: () => cursors, longReads, clock });
 const stats = createStatsLogic({
   stats: createStatsRepository(database),
@@ -94,7 +97,9 @@ const write = <P, R>(
   work: (writes: TaskWrites, params: P, caller: Identity) => Promise<R>,
 ) =>
   action(contract, (params, caller, ctx: ActionContext<P>) =>
-    idempotency.once(requestOf(ctx, params, caller), (writes) => work(writes, params, caller)),
+    writeTurns.inTurn(caller.userId, () =>
+      idempotency.once(requestOf(ctx, params, caller), (writes) => work(writes, params, caller)),
+    ),
   );
 
 /** The tasks of the person whose passport a call carries. */
@@ -110,7 +115,7 @@ const tasksService: ServiceSchema = {
     update: write(taskActions.update, (writes, params, caller) => writes.update(caller, params)),
     delete: write(taskActions.delete, (writes, params, caller) => writes.delete(caller, params)),
     bulk: action({ ...taskActions.bulk, params: bulkEnvelope }, (params, caller, ctx) =>
-      bulk.bulk(caller, params, requestOf(ctx, params, caller)),
+      writeTurns.inTurn(caller.userId, () => bulk.bulk(caller, params, requestOf(ctx, params, caller))),
     ),
 
     stats: action(taskActions.stats, (_, caller) => stats.read(caller)),
@@ -118,9 +123,13 @@ const tasksService: ServiceSchema = {
     listTrash: action(taskActions.listTrash, (params, caller) => trash.list(caller, params)),
     restore: write(taskActions.restore, (writes, params, caller) => writes.restore(caller, params)),
     erase: action(taskActions.erase, (params, caller, ctx) =>
-      idempotency.atomically(requestOf(ctx, params, caller), ({ writes }) => writes.erase(caller, params)),
+      writeTurns.inTurn(caller.userId, () =>
+        idempotency.atomically(requestOf(ctx, params, caller), ({ writes }) => writes.erase(caller, params)),
+      ),
     ),
-    emptyTrash: action(taskActions.emptyTrash, (_, caller) => trash.empty(caller)),
+    emptyTrash: action(taskActions.emptyTrash, (_, caller) =>
+      writeTurns.inTurn(caller.userId, () => trash.empty(caller)),
+    ),
 
     history: action(taskActions.history, (params, caller) => log.history(caller, params)),
     revert: write(taskActions.revert, (writes, params, caller) => writes.revert(caller, params)),

@@ -1,49 +1,52 @@
 import { type BoundedQueue, type BoundedQueueOptions, createBoundedQueue } from "../../lib/bounded-queue.ts";
 import { problem } from "../../lib/errors.ts";
 
-/**
- * Of one person, at a time, by one process. A search that also counts takes two connections to the database: of ten, six are
- * left for others.
- */
-const RUNNING = 2;
+/** Of one person, in one process: so many at a time, so many more wait. Of ten connections, others have four at least. */
+const KINDS = {
+  /** Searches, counts and statistics. One that also counts takes two connections to the database. */
+  long_read: { running: 2, waiting: 20, refusal: "You search and count too much at a time. Please wait." },
+  /** More at a time would be no faster: each waits for the one before it to leave the person's log (ADR 20). */
+  write: { running: 2, waiting: 200, refusal: "You change too much at a time. Please wait." },
+};
 /** Milliseconds: half of what the gateway waits for a call. */
 const MAX_WAIT = 2_000;
-const LIMITS = { running: RUNNING, waiting: 20, maxWait: MAX_WAIT };
 /** Seconds a client is asked to wait. */
 const RETRY_AFTER = 2;
 
-export type LongReads = ReturnType<typeof createLongReads>;
+export type TurnKind = keyof typeof KINDS;
+export type Turns = ReturnType<typeof createTurns>;
 
-/**
- * Searches, counts and statistics take as long as somebody has tasks, up to the seconds after which they are given up.
- * Each person's wait for each other, and for nobody else's.
- */
-export function createLongReads({ clock, onRefused }: Pick<BoundedQueueOptions, "clock" | "onRefused">) {
-  const people = new Map<string, { queue: BoundedQueue; reads: number }>();
+/** What takes as long as somebody has tasks: each person's waits for each other, and for nobody else's. */
+export function createTurns(
+  kind: TurnKind,
+  { clock, onRefused }: Pick<BoundedQueueOptions, "clock" | "onRefused">,
+) {
+  const { running, waiting, refusal } = KINDS[kind];
+  const people = new Map<string, { queue: BoundedQueue; count: number }>();
+  const options: BoundedQueueOptions = {
+    running,
+    waiting,
+    maxWait: MAX_WAIT,
+    clock,
+    refusal: () => problem("too_many_requests", refusal, { retryAfter: RETRY_AFTER }),
+    ...(onRefused ? { onRefused } : {}),
+  };
 
   return {
     /** @throws too_many_requests when too many of this person's wait, or one has waited for too long */
-    async inTurn<T>(userId: string, read: () => Promise<T>): Promise<T> {
-      const person = people.get(userId) ?? {
-        queue: createBoundedQueue({ ...LIMITS, clock, refusal, ...(onRefused ? { onRefused } : {}) }),
-        reads: 0,
-      };
+    async inTurn<T>(userId: string, work: () => Promise<T>): Promise<T> {
+      const person = people.get(userId) ?? { queue: createBoundedQueue(options), count: 0 };
       people.set(userId, person);
-      person.reads += 1;
+      person.count += 1;
       try {
-        return await person.queue.run(read);
+        return await person.queue.run(work);
       } finally {
-        person.reads -= 1;
-        if (person.reads === 0) people.delete(userId);
+        person.count -= 1;
+        if (person.count === 0) people.delete(userId);
       }
     },
 
-    /** How many people have reads that run or wait. */
+    /** How many people have work that runs or waits. */
     people: (): number => people.size,
   };
 }
-
-const refusal = (): Error =>
-  problem("too_many_requests", "You search and count too much at a time. Please wait.", {
-    retryAfter: RETRY_AFTER,
-  });

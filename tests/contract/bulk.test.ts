@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Task } from "../../services/tasks/task.schema.ts";
 import { buildPerson, buildTask, type Person } from "../support/client.ts";
 import { query } from "../support/database.ts";
@@ -42,6 +43,27 @@ describe.each(systems)("a bulk, %s", (_mode, system) => {
     }
     expect((await bulk(person, update(1), { dryRun: "true" })).status).toBe(422);
     expect((await person.http.get(`/tasks/${id}`)).body).toMatchObject({ version: 1 });
+  });
+
+  test("of long texts is done in time: what there was no time to read is found soon after", async () => {
+    const person = await buildPerson(system);
+    // 150,000 characters, no two words of them alike.
+    const wordOf = (task: number, n: number): string => `${(task * 300 + n).toString(36)}z`.padStart(9, "q");
+    const description = (task: number) => Array.from({ length: 300 }, (_, n) => wordOf(task, n)).join(" ");
+    const operations = Array.from({ length: 50 }, (_, n) => ({
+      op: "create",
+      task: { title: `Page no${n}xx`, description: description(n) },
+    }));
+    const { body } = await bulk(person, operations);
+    expect(new Set(body.results.map(({ status }) => status))).toEqual(new Set([201]));
+    const found = async (q: string) =>
+      (await person.http.get<{ items: Task[] }>(`/tasks?q=${q}`)).body.items.map(({ title }) => title);
+    // By their titles at once.
+    expect([await found("no0xx"), await found("no49xx")]).toEqual([["Page no0xx"], ["Page no49xx"]]);
+    for (const task of [0, 49]) {
+      while ((await found(wordOf(task, 299))).length === 0) await delay(100);
+      expect(await found(wordOf(task, 299))).toEqual([`Page no${task}xx`]);
+    }
   });
 
   test("of tasks too long for one answer is refused before anything is done", async () => {

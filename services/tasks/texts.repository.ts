@@ -1,0 +1,28 @@
+import type { Run } from "../../mixins/statements.ts";
+
+/** Texts that were too much to read in the transaction that wrote them: the search finds these tasks by their titles only. */
+export const createTextQueries = (run: Run) => ({
+  /**
+   * Reads some of anybody's. What somebody holds is left for the next time, and nobody changes a task meanwhile: its
+   * text would be read as it was.
+   *
+   * @returns how many
+   */
+  async readTexts(limit: number): Promise<number> {
+    const read = await run(
+      `WITH taken AS (
+         SELECT task.user_id, task.id, task.title, task.tags, task.description
+           FROM tasks.unread_texts unread JOIN tasks.tasks task USING (user_id, id)
+          LIMIT $1 FOR UPDATE SKIP LOCKED
+       ), found_by AS (
+         UPDATE tasks.task_texts texts
+            SET words = tasks.search_vector(taken.user_id, taken.title, taken.tags, taken.description)
+           FROM taken WHERE texts.user_id = taken.user_id AND texts.id = taken.id
+       )
+       DELETE FROM tasks.unread_texts unread USING taken
+        WHERE unread.user_id = taken.user_id AND unread.id = taken.id RETURNING 1`,
+      [limit],
+    );
+    return read.length;
+  },
+});
