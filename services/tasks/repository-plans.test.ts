@@ -74,8 +74,8 @@ describe("a statement about one person's tasks reads no table as a whole, and fi
     ["repeated", () => tasks.repeated(ada, uuidv7())],
     ["findAnswer", () => tasks.findAnswer(ada, "key 1", NOW)],
     ["saveAnswer", () => tasks.saveAnswer(ada, uuidv7(), { request: Buffer.from("x"), answer: 1 }, NOW)],
-    ["datesOutside", () => tasks.datesOutside(ada, "Asia/Tokyo")],
-    ["moveDates", () => tasks.moveDates(ada, "Asia/Tokyo", [{ dueOn: "2026-12-01", dueAt: NOW }])],
+    ["datesOutside", () => tasks.datesOutside(ada, "Asia/Tokyo", 1_000)],
+    ["moveDates", () => tasks.moveDates(ada, "Asia/Tokyo", [{ id, dueOn: "2026-12-01", dueAt: NOW }])],
   ])("%s", async (_name, work) => {
     const plans = await plansOf(db.url, work);
     expect(plans.length).toBeGreaterThan(0);

@@ -12,7 +12,7 @@ import { createTaskLogic } from "./tasks.logic.ts";
 import { createTaskRepository, type TaskRow } from "./tasks.repository.ts";
 import { taskActions } from "./tasks.schema.ts";
 import { createTurns } from "./turns.logic.ts";
-import { createTaskWrites, type TaskWrites } from "./writes.logic.ts";
+import { buildRow, createTaskWrites, type TaskWrites } from "./writes.logic.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 10);
 const HOUR = 3_600_000;
@@ -227,6 +227,34 @@ describe("the pages of a list", () => {
       await list(userId, query);
       expect([query, stop()]).toEqual([query, statements]);
     }
+  });
+});
+
+describe("lists by due date, after a move to another time zone", () => {
+  const asked = (params: object) => validate(taskActions.list.params, params);
+
+  it("move the dates of all-day tasks in parts, and only once when many ask at a time", async () => {
+    const caller = { userId: uuidv7(), timeZone: "Asia/Tokyo" };
+    const task = validate(taskActions.create.params, { title: "All day", due: "2026-12-01" });
+    const rows = Array.from({ length: 2_500 }, () =>
+      buildRow({ ...caller, timeZone: "UTC" }, task, new Date(NOW)),
+    );
+    for (let at = 0; at < rows.length; at += 500) await repository.insert(rows.slice(at, at + 500));
+
+    const moveDates = jest.fn(repository.moveDates);
+    const clock = () => NOW;
+    const watched = createTaskLogic({
+      tasks: { ...repository, moveDates },
+      cursors: () => createCursors(randomBytes(32)),
+      longReads: createTurns("long_read", { clock }),
+      clock,
+    });
+    const lists = Array.from({ length: 5 }, () => watched.list(caller, asked({ sort: "due", limit: 100 })));
+    for (const { items } of await Promise.all(lists)) expect(items).toHaveLength(100);
+    expect(moveDates.mock.calls.map(([, , moves]) => moves.length)).toEqual([1_000, 1_000, 500]);
+    expect(await repository.datesOutside(caller.userId, "Asia/Tokyo", 1)).toEqual([]);
+    const found = await repository.find(caller.userId, rows.at(-1)?.id ?? "");
+    expect(found).toMatchObject({ dueAt: new Date("2026-11-30T15:00:00.000Z"), version: 1 });
   });
 });
 

@@ -16,6 +16,9 @@ interface TaskLogicOptions {
   clock: () => number;
 }
 
+/** Tasks in one statement, and days in one turn of the event loop. */
+const MOVED_AT_ONCE = 1_000;
+
 /** How a person reads their tasks. Whose they are comes from the caller's identity and nowhere else. */
 export function createTaskLogic({ tasks, cursors, longReads, clock }: TaskLogicOptions) {
   const found = (row: TaskRow | null): Task => {
@@ -23,12 +26,25 @@ export function createTaskLogic({ tasks, cursors, longReads, clock }: TaskLogicO
     return toTaskView(row);
   };
 
+  /** Of who is having it done in this process: more at a time would wait for each other. */
+  const settling = new Map<string, Promise<void>>();
+
   /** Makes all-day tasks due when their day begins where the person is now, after a change of time zone. */
-  async function settleDates({ userId, timeZone }: Caller): Promise<void> {
-    const dates = await tasks.datesOutside(userId, timeZone);
-    if (dates.length === 0) return;
-    const days = dates.map((dueOn) => ({ dueOn, dueAt: startOfDay(dueOn, timeZone) }));
-    await tasks.moveDates(userId, timeZone, days);
+  function settleDates({ userId, timeZone }: Caller): Promise<void> {
+    const key = `${userId} ${timeZone}`;
+    const settled = settling.get(key) ?? moveDates(userId, timeZone).finally(() => settling.delete(key));
+    settling.set(key, settled);
+    return settled;
+  }
+
+  /** In parts, each done for good: who has more than there is time for in one request goes on with the next. */
+  async function moveDates(userId: string, timeZone: string): Promise<void> {
+    let outside: { id: string; dueOn: string }[];
+    do {
+      outside = await tasks.datesOutside(userId, timeZone, MOVED_AT_ONCE);
+      const moves = outside.map((task) => ({ ...task, dueAt: startOfDay(task.dueOn, timeZone) }));
+      if (moves.length > 0) await tasks.moveDates(userId, timeZone, moves);
+    } while (outside.length === MOVED_AT_ONCE);
   }
 
   /** A page as the text that a client gets: nothing on its way has to read it. @throws invalid_cursor, validation_failed */

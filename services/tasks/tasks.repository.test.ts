@@ -259,15 +259,15 @@ describe("a move to another time zone", () => {
       await buildRow({ userId }),
       await buildRow(allDay("2026-12-01", "2026-12-01T00:00:00.000Z")),
     ] as const;
-    expect((await tasks.datesOutside(userId, "Asia/Tokyo")).toSorted()).toEqual(["2026-12-01", "2026-12-02"]);
-    expect(await tasks.datesOutside(userId, "UTC")).toEqual([]);
+    const outside = await tasks.datesOutside(userId, "Asia/Tokyo", 1_000);
+    expect(outside).toHaveLength(2);
+    expect(outside).toEqual(expect.arrayContaining(rows.slice(0, 2).map(({ id, dueOn }) => ({ id, dueOn }))));
+    expect(await tasks.datesOutside(userId, "Asia/Tokyo", 1)).toHaveLength(1);
+    expect(await tasks.datesOutside(userId, "UTC", 1_000)).toEqual([]);
 
-    const days = ["2026-12-01", "2026-12-02"].map((dueOn) => ({
-      dueOn,
-      dueAt: new Date(`${dueOn}T00:00:00+09:00`),
-    }));
+    const moves = outside.map((task) => ({ ...task, dueAt: new Date(`${task.dueOn}T00:00:00+09:00`) }));
     // Two of the person's lists at once find the same thing to do.
-    await Promise.all([1, 2, 3].map(() => tasks.moveDates(userId, "Asia/Tokyo", days)));
+    await Promise.all([1, 2, 3].map(() => tasks.moveDates(userId, "Asia/Tokyo", moves)));
 
     const moved = await Promise.all(rows.map((row) => tasks.find(row.userId, row.id)));
     expect(moved).toEqual([
@@ -277,7 +277,14 @@ describe("a move to another time zone", () => {
       rows[3],
       rows[4],
     ]);
-    expect(await tasks.datesOutside(userId, "Asia/Tokyo")).toEqual([]);
+    expect(await tasks.datesOutside(userId, "Asia/Tokyo", 1_000)).toEqual([]);
+  });
+
+  it("leaves a task alone whose date was changed meanwhile", async () => {
+    const { userId, id } = await buildRow(allDay("2026-12-02", "2026-12-02T00:00:00.000Z"));
+    const move = { id, dueOn: "2026-12-01", dueAt: new Date("2026-11-30T15:00:00.000Z") };
+    await tasks.moveDates(userId, "Asia/Tokyo", [move]);
+    expect(await tasks.find(userId, id)).toMatchObject({ dueOn: "2026-12-02", dueZone: "UTC" });
   });
 });
 
