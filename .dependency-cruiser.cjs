@@ -88,7 +88,11 @@ module.exports = {
       "logic-is-pure",
       "Rules run without a bus, a database and settings: what they need is handed to them.",
       `${SERVICE}.*[./]logic\\.ts$`,
-      [own(".*\\.(logic|schema)\\.ts$"), "^lib/(address|bounded-queue|errors|misses|passport)\\.ts$", TOOLS],
+      [
+        own(".*\\.(logic|schema)\\.ts$"),
+        "^lib/(address|bounded-queue|errors|misses|passport|share-work)\\.ts$",
+        TOOLS,
+      ],
     ),
     forbid(
       "logic-names-no-framework",

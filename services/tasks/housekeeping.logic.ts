@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Chore } from "../../lib/housekeeping.ts";
+import { shareWork } from "../../lib/share-work.ts";
 import { KEEP_ANSWERS_MS } from "./idempotency.logic.ts";
-import type { TaskQueries } from "./tasks.repository.ts";
+import type { TaskRepository } from "./tasks.repository.ts";
 import type { Announcement } from "./writes.logic.ts";
 
 /** Rows in one statement: it must not hold others up. */
@@ -14,7 +15,10 @@ const INTERVAL = 10 * 60_000;
 const TEXTS_INTERVAL = 1_000;
 
 interface HousekeepingOptions {
-  tasks: Pick<TaskQueries, "eraseTrash" | "compact" | "forgetAnswers" | "readTexts" | "removeSome">;
+  tasks: Pick<
+    TaskRepository,
+    "atomically" | "compact" | "eraseTrash" | "forgetAnswers" | "readTexts" | "removeSome"
+  >;
   /** Milliseconds that deleted tasks stay in the trash. */
   keepTrash: number;
   /** Milliseconds that the log keeps what was followed by something newer. */
@@ -36,6 +40,15 @@ export function createHousekeeping(options: HousekeepingOptions) {
     return erased.length;
   }
 
+  /** Who asks for it gives up before it is done and asks again. */
+  const erasing = shareWork<null>();
+  async function eraseAll(userId: string): Promise<null> {
+    do {
+      while (await tasks.removeSome(userId, BATCH)) await nextTurn();
+    } while (!(await tasks.atomically((bound) => bound.removeRest(userId), Boolean)));
+    return null;
+  }
+
   return {
     chores: [
       { name: "trash", every: INTERVAL, part: emptyTrash },
@@ -45,9 +58,6 @@ export function createHousekeeping(options: HousekeepingOptions) {
     ] satisfies Chore[],
 
     /** Everything of a person whose account is deleted, in parts: it may be more than one call has time for. */
-    async eraseAll({ userId }: { userId: string }): Promise<null> {
-      while (await tasks.removeSome(userId, BATCH)) await nextTurn();
-      return null;
-    },
+    eraseAll: ({ userId }: { userId: string }): Promise<null> => erasing(userId, () => eraseAll(userId)),
   };
 }

@@ -76,6 +76,9 @@ describe("a statement about one person's tasks reads no table as a whole, and fi
     ["saveAnswer", () => tasks.saveAnswer(ada, uuidv7(), { request: Buffer.from("x"), answer: 1 }, NOW)],
     ["datesOutside", () => tasks.datesOutside(ada, "Asia/Tokyo", 1_000)],
     ["moveDates", () => tasks.moveDates(ada, "Asia/Tokyo", [{ id, dueOn: "2026-12-01", dueAt: NOW }])],
+    // Of somebody who has nothing: what it finds it removes.
+    ["removeSome", () => tasks.removeSome(uuidv7(), 500)],
+    ["removeRest", () => tasks.removeRest(uuidv7())],
   ])("%s", async (_name, work) => {
     const plans = await plansOf(db.url, work);
     expect(plans.length).toBeGreaterThan(0);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { QueryTypes } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
 import { validate } from "../../lib/validator.ts";
+import { countRunning } from "../../tests/support/count-running.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createCursors } from "./cursors.logic.ts";
 import type { SparseTask } from "./task.schema.ts";
@@ -451,19 +452,10 @@ describe("the texts that a search reads", () => {
 describe("searches and counts", () => {
   /** The most lists that were read at a time, of ten that are asked for at once. */
   async function mostAtOnce(query: object): Promise<number> {
-    const running = { now: 0, most: 0 };
-    const watched: typeof repository.list = async (...asked) => {
-      running.now += 1;
-      running.most = Math.max(running.most, running.now);
-      try {
-        return await repository.list(...asked);
-      } finally {
-        running.now -= 1;
-      }
-    };
+    const { counted, most } = countRunning(repository.list);
     const clock = () => now++;
     const watching = createTaskLogic({
-      tasks: { ...repository, list: watched },
+      tasks: { ...repository, list: counted },
       cursors: () => createCursors(randomBytes(32)),
       longReads: createTurns("long_read", { clock }),
       clock,
@@ -471,7 +463,7 @@ describe("searches and counts", () => {
     const caller = { userId: uuidv7(), timeZone: "UTC" };
     const params = validate(taskActions.list.params, query);
     await Promise.all(Array.from({ length: 10 }, () => watching.listText(caller, params)));
-    return running.most;
+    return most();
   }
 
   it.each([

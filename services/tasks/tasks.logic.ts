@@ -1,4 +1,5 @@
 import { notFound, problem } from "../../lib/errors.ts";
+import { shareWork } from "../../lib/share-work.ts";
 import type { Cursors, Position } from "./cursors.logic.ts";
 import { startOfDay } from "./due.logic.ts";
 import { explainFilter, readFilter } from "./filters.logic.ts";
@@ -26,16 +27,12 @@ export function createTaskLogic({ tasks, cursors, longReads, clock }: TaskLogicO
     return toTaskView(row);
   };
 
-  /** Of who is having it done in this process: more at a time would wait for each other. */
-  const settling = new Map<string, Promise<void>>();
+  /** Many at a time would wait for each other, each with a connection. */
+  const settling = shareWork<void>();
 
   /** Makes all-day tasks due when their day begins where the person is now, after a change of time zone. */
-  function settleDates({ userId, timeZone }: Caller): Promise<void> {
-    const key = `${userId} ${timeZone}`;
-    const settled = settling.get(key) ?? moveDates(userId, timeZone).finally(() => settling.delete(key));
-    settling.set(key, settled);
-    return settled;
-  }
+  const settleDates = ({ userId, timeZone }: Caller): Promise<void> =>
+    settling(`${userId} ${timeZone}`, () => moveDates(userId, timeZone));
 
   /** In parts, each done for good: who has more than there is time for in one request goes on with the next. */
   async function moveDates(userId: string, timeZone: string): Promise<void> {

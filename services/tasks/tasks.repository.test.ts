@@ -307,6 +307,7 @@ describe("erasing", () => {
     for (let index = 0; index < 5; index += 1) await buildRow({ userId: mine.userId });
     let parts = 0;
     while (await tasks.removeSome(mine.userId, 2)) parts += 1;
+    expect(await tasks.atomically((bound) => bound.removeRest(mine.userId), Boolean)).toBe(true);
 
     expect(parts).toBeGreaterThan(3);
     for (const table of ["tasks", "task_changes", "change_heads", "answers"]) {
@@ -316,5 +317,11 @@ describe("erasing", () => {
       expect([table, left]).toEqual([table, []]);
     }
     expect(await tasks.find(theirs.userId, theirs.id)).toEqual(theirs);
+    // Its log must go on where it is.
+    expect(await tasks.atomically((bound) => bound.removeRest(theirs.userId), Boolean)).toBe(false);
+    await update(theirs.userId, theirs.id, { title: "Changed" }, T1);
+    expect((await tasks.changesAfter(theirs.userId, 0, 10)).changes.map(({ seq }) => Number(seq))).toEqual([
+      1, 2,
+    ]);
   });
 });

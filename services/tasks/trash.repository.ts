@@ -46,9 +46,9 @@ export const createTrashQueries = (run: Run, columns: string) => ({
   },
 
   /**
-   * Removes everything of a person, at most so many tasks and changes at a time.
+   * Removes some of a person's tasks or, when it finds none, some of their changes. It may miss what somebody else holds.
    *
-   * @returns whether there may be more
+   * @returns whether there was any
    */
   async removeSome(userId: string, limit: number): Promise<boolean> {
     // The outer user_id: in another partition, the same ctid is somebody else's row.
@@ -58,11 +58,28 @@ export const createTrashQueries = (run: Run, columns: string) => ({
       const removed = await run(some(table), [userId, limit]);
       if (removed.length > 0) return true;
     }
+    return false;
+  },
+
+  /**
+   * Removes what else there is of a person without tasks and changes: in a transaction, since nobody can write any while
+   * the head of their log is held. Without it, the numbers of what was left would be given again.
+   *
+   * @returns whether that was all; false when there are tasks or changes
+   */
+  async removeRest(userId: string): Promise<boolean> {
+    await run("SELECT FROM tasks.change_heads WHERE user_id = $1 FOR UPDATE", [userId]);
+    const [left] = await run(
+      `SELECT FROM tasks.tasks WHERE user_id = $1
+       UNION ALL SELECT FROM tasks.task_changes WHERE user_id = $1 LIMIT 1`,
+      [userId],
+    );
+    if (left) return false;
     await run(
       `WITH answers AS (DELETE FROM tasks.answers WHERE user_id = $1)
          DELETE FROM tasks.change_heads WHERE user_id = $1`,
       [userId],
     );
-    return false;
+    return true;
   },
 });
