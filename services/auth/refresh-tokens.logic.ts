@@ -43,6 +43,12 @@ export function judgeRefresh(
   return "reuse";
 }
 
+/** Seconds that a refresh token given now is good for. */
+export const refreshTokenLife = (
+  { createdAt }: Pick<RefreshState, "createdAt">,
+  { now, idleTtlMs }: { now: number; idleTtlMs: number },
+): number => Math.floor(Math.min(idleTtlMs, createdAt.getTime() + ABSOLUTE_TTL_MS - now) / 1_000);
+
 /**
  * Refresh tokens are derived from their session and its rotation counter, authenticated under AUTH_SECRET:
  * the database holds nothing that could be used as one.

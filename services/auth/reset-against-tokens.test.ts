@@ -56,6 +56,7 @@ async function buildPerson() {
       userAgent: null,
     },
     HASH,
+    100,
   );
   await query(
     db.url,

@@ -58,6 +58,18 @@ const setHash = (id: string, passwordHash: string) =>
   db.database.query("UPDATE auth.users SET password_hash = $2 WHERE id = $1", { bind: [id, passwordHash] });
 
 describe("signing in", () => {
+  it("keeps a hundred sessions: one more ends the one that was not used for longest", async () => {
+    const user = await storeUser(db.database);
+    const { logic, time } = await build();
+    for (let n = 0; n < 102; n += 1) {
+      time.now += 1_000;
+      await logic.login({ email: user.email, password: "right" }, CLIENT);
+    }
+    const all = await findSessionsOf(db.database, user.id);
+    const open = all.filter(({ endedAt }) => endedAt === null).map(({ createdAt }) => createdAt.getTime());
+    expect([all.length, open.length, Math.min(...open)]).toEqual([102, 100, NOW + 3_000]);
+  });
+
   it("gives both tokens, and opens a session that says where from", async () => {
     const user = await storeUser(db.database, { name: "Åsa" });
     const { logic, accessTokens, audited } = await build();
@@ -304,6 +316,24 @@ describe("a refresh token", () => {
       refreshedAt: new Date(time.now),
     });
     expect(audited).toEqual([{ event: "refresh", result: "success", ...seen }]);
+  });
+
+  it("is good for no longer than its session, which ends thirty days after signing in", async () => {
+    const { logic, time, refreshToken } = await signIn();
+    let latest = refreshToken;
+    const lives: number[] = [];
+    for (const days of [6, 12, 18, 24, 29.5]) {
+      time.now = NOW + days * 86_400_000;
+      const next = await logic.refresh({ refreshToken: latest }, CLIENT);
+      latest = next.refreshToken;
+      lives.push(next.refreshExpiresIn / 86_400);
+    }
+    expect(lives).toEqual([7, 7, 7, 6, 0.5]);
+    time.now = NOW + 30 * 86_400_000 - 1_000;
+    const last = await logic.refresh({ refreshToken: latest }, CLIENT);
+    expect(last.refreshExpiresIn).toBe(1);
+    time.now += 1_000;
+    await expect(logic.refresh({ refreshToken: last.refreshToken }, CLIENT)).rejects.toMatchObject(refused);
   });
 
   it("gets the same successor again within seconds, which changes nothing", async () => {

@@ -6,7 +6,7 @@ import { toUserView } from "./accounts.logic.ts";
 import type { Audit, Client } from "./audit.logic.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import type { RecoveryLogic } from "./recovery.logic.ts";
-import { createRefreshTokens, judgeRefresh } from "./refresh-tokens.logic.ts";
+import { createRefreshTokens, judgeRefresh, refreshTokenLife } from "./refresh-tokens.logic.ts";
 import type { SessionRepository, SessionRow } from "./sessions.repository.ts";
 import type { Session, SignedIn } from "./sessions.schema.ts";
 import type { Throttle } from "./throttle.logic.ts";
@@ -28,6 +28,9 @@ interface SessionOptions {
   clock: () => number;
 }
 
+/** Of one person, at a time: who signs in for each request would soon have more than can be listed or ended. */
+const MAX_SESSIONS = 100;
+
 const invalidCredentials = () =>
   problem("invalid_credentials", "The e-mail address or the password is wrong.");
 const invalidRefreshToken = () => problem("invalid_refresh_token", "Please sign in again.");
@@ -37,13 +40,17 @@ export function createSessionLogic(options: SessionOptions) {
   const { users, sessions, passwords, throttle, recovery, requireVerifiedEmail } = options;
   const { accessTokens, audit, secret, refreshTtl, clock } = options;
   const refreshTokens = createRefreshTokens(secret);
+  const idleTtlMs = refreshTtl * 1_000;
 
-  const signedIn = (user: UserRow, sessionId: string, counter: number): SignedIn => ({
+  const signedIn = (
+    user: UserRow,
+    { id: sessionId, refreshCounter: counter, createdAt }: SessionRow,
+  ): SignedIn => ({
     accessToken: accessTokens.issue(user, sessionId),
     tokenType: "Bearer",
     expiresIn: accessTokens.ttl,
     refreshToken: refreshTokens.write({ sessionId, counter }),
-    refreshExpiresIn: refreshTtl,
+    refreshExpiresIn: refreshTokenLife({ createdAt }, { now: clock(), idleTtlMs }),
     user: toUserView(user),
   });
 
@@ -62,10 +69,12 @@ export function createSessionLogic(options: SessionOptions) {
    * login at the same time is compared once more.
    */
   async function open(user: UserRow, password: string, session: SessionRow): Promise<boolean> {
-    if (await sessions.insertFor(session, user.passwordHash)) return true;
+    if (await sessions.insertFor(session, user.passwordHash, MAX_SESSIONS)) return true;
     const present = await users.find(user.id);
     const matches = await passwords.matches(password, present?.passwordHash ?? null);
-    return present !== null && matches && (await sessions.insertFor(session, present.passwordHash));
+    return (
+      present !== null && matches && (await sessions.insertFor(session, present.passwordHash, MAX_SESSIONS))
+    );
   }
 
   return {
@@ -100,7 +109,7 @@ export function createSessionLogic(options: SessionOptions) {
       }
       const now = new Date(clock());
       const id = uuidv7();
-      const opened = await open(user, password, {
+      const session: SessionRow = {
         id,
         userId: user.id,
         refreshCounter: 0,
@@ -110,11 +119,11 @@ export function createSessionLogic(options: SessionOptions) {
         endedAt: null,
         address: client.address ?? null,
         userAgent: client.userAgent ?? null,
-      });
-      if (!opened) throw invalidCredentials();
+      };
+      if (!(await open(user, password, session))) throw invalidCredentials();
       await upgradeHash(user, password);
       await audit({ event: "login", result: "success", userId: user.id, sessionId: id, client });
-      return signedIn(user, id, 0);
+      return signedIn(user, session);
     },
 
     /** @throws invalid_refresh_token; a token that was used before also ends its session */
@@ -125,15 +134,17 @@ export function createSessionLogic(options: SessionOptions) {
       const user = owner && (await users.find(owner.id));
       if (!user) throw invalidRefreshToken();
 
-      let successor: number | null = null;
+      let successor: SessionRow | null = null;
       let reused = false;
       await sessions.change(presented.sessionId, (session) => {
         const now = clock();
-        const verdict = judgeRefresh(session, presented.counter, { now, idleTtlMs: refreshTtl * 1000 });
-        if (verdict === "repeat") successor = session.refreshCounter;
-        if (verdict === "rotate") successor = session.refreshCounter + 1;
-        if (verdict === "rotate")
-          return { refreshCounter: session.refreshCounter + 1, refreshedAt: new Date(now) };
+        const verdict = judgeRefresh(session, presented.counter, { now, idleTtlMs });
+        if (verdict === "repeat") successor = session;
+        if (verdict === "rotate") {
+          const patch = { refreshCounter: session.refreshCounter + 1, refreshedAt: new Date(now) };
+          successor = { ...session, ...patch };
+          return patch;
+        }
         reused = verdict === "reuse";
         return reused ? { endedAt: new Date(now) } : {};
       });
@@ -141,7 +152,7 @@ export function createSessionLogic(options: SessionOptions) {
       if (reused) await audit({ event: "refresh_reuse", result: "failure", ...seen });
       else await audit({ event: "refresh", result: successor === null ? "failure" : "success", ...seen });
       if (successor === null) throw invalidRefreshToken();
-      return signedIn(user, presented.sessionId, successor);
+      return signedIn(user, successor);
     },
 
     /** Ends the session of this access token; an API token has none, and ends by being deleted. */

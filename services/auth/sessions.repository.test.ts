@@ -33,7 +33,7 @@ describe("a session", () => {
   it("is opened for who still has the password that was compared", async () => {
     const user = await storeUser(db.database);
     const session = sessionOf(user.id);
-    expect(await sessions.insertFor(session, user.passwordHash)).toBe(true);
+    expect(await sessions.insertFor(session, user.passwordHash, 100)).toBe(true);
     expect(await findSession(db.database, session.id)).toEqual(session);
   });
 
@@ -48,9 +48,24 @@ describe("a session", () => {
       [uuidv7(), user.passwordHash],
     ] as const) {
       const session = sessionOf(userId);
-      expect(await sessions.insertFor(session, hash)).toBe(false);
+      expect(await sessions.insertFor(session, hash, 100)).toBe(false);
       expect(await findSession(db.database, session.id)).toBeUndefined();
     }
+  });
+
+  it("ends the one that was not used for longest when there are too many, of this person only", async () => {
+    const [user, other] = [await storeUser(db.database), await storeUser(db.database)];
+    const others = await storeSession(db.database, { userId: other.id, lastUsedAt: at(0) });
+    const ended = await storeSession(db.database, { userId: user.id, lastUsedAt: at(1), endedAt: at(9) });
+    const stored = [];
+    for (const minute of [4, 2, 3])
+      stored.push(await storeSession(db.database, { userId: user.id, lastUsedAt: at(minute) }));
+    const session = { ...sessionOf(user.id), lastUsedAt: at(5), createdAt: at(5) };
+    expect(await sessions.insertFor(session, user.passwordHash, 3)).toBe(true);
+
+    const endOf = async ({ id }: { id: string }) => (await findSession(db.database, id))?.endedAt;
+    expect(await Promise.all([session, ...stored].map(endOf))).toEqual([null, null, at(5), null]);
+    expect([await endOf(others), await endOf(ended)]).toEqual([null, at(9)]);
   });
 
   it("knows its owner until it ends", async () => {
@@ -142,7 +157,7 @@ it("opening and changing a session take one connection, which is in one transact
   const alone = createSessionRepository(db.connect({ max: 1 }));
   const user = await storeUser(db.database);
   const session = sessionOf(user.id);
-  await alone.insertFor(session, user.passwordHash);
+  await alone.insertFor(session, user.passwordHash, 100);
   await alone.change(session.id, () => ({ refreshCounter: 1 }));
   expect(await findSession(db.database, session.id)).toEqual({ ...session, refreshCounter: 1 });
 });

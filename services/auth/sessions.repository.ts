@@ -7,6 +7,9 @@ export type { SessionRow };
 export type SessionPatch = Partial<Pick<SessionRow, "refreshCounter" | "refreshedAt" | "endedAt">>;
 export type SessionRepository = ReturnType<typeof createSessionRepository>;
 
+/** Of sessions that are too many: with all of hundreds of thousands, nobody could sign in any more. */
+const ENDED_AT_ONCE = 500;
+
 /** What `auth.verify` needs to know, in one row. */
 export type SessionOwner = Pick<UserRow, "id" | "email" | "role" | "timeZone"> & { lastUsedAt: Date };
 
@@ -17,17 +20,25 @@ export function createSessionRepository(database: Sequelize) {
   return {
     /**
      * Opens a session for who still has this password and is not disabled; false when that changed since it was
-     * compared. A change of the password that comes later finds the session and ends it.
+     * compared. A change of the password that comes later finds the session and ends it. Of more than `most`, those end
+     * that have not been used for longest.
      */
-    async insertFor(session: SessionRow, passwordHash: string): Promise<boolean> {
+    async insertFor(session: SessionRow, passwordHash: string, most: number): Promise<boolean> {
       return database.transaction(async (transaction) => {
         const [owner] = await database.query(
           `SELECT id FROM auth.users
             WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR SHARE`,
           { bind: [session.userId, passwordHash], type: QueryTypes.SELECT, transaction },
         );
-        if (owner) await Session.create(session, { transaction });
-        return owner !== undefined;
+        if (!owner) return false;
+        await Session.create(session, { transaction });
+        await database.query(
+          `UPDATE auth.sessions SET ended_at = $2 WHERE ended_at IS NULL AND id IN (
+             SELECT id FROM auth.sessions WHERE user_id = $1 AND ended_at IS NULL
+              ORDER BY last_used_at DESC, id DESC OFFSET $3 LIMIT $4)`,
+          { bind: [session.userId, session.createdAt, most, ENDED_AT_ONCE], transaction },
+        );
+        return true;
       });
     },
 

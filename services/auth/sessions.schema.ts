@@ -63,7 +63,8 @@ export const sessionActions = {
     summary: "Sign in",
     description:
       "The access token is for every other request, the refresh token for the next access token. The answer to an " +
-      "unknown address is the same as to a wrong password.",
+      "unknown address is the same as to a wrong password. A person has a hundred sessions at most: one more ends the one " +
+      "that was not used for longest.",
     params: Joi.object<{ email: string; password: string }, true>({
       email: email.required(),
       password: password.required(),
