@@ -35,6 +35,8 @@ const login = (
 const times = <T>(n: number, run: (index: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: n }, (_, index) => run(index)));
 
+const retryAfterOf = ({ headers }: Answer): number => Number(headers.get("retry-after"));
+
 /** How many attempts were answered; those that were not must say when to try again. */
 function answered(answers: Answer<{ code?: string }>[]): number {
   const refused = answers.filter(({ status }) => status === 429);
@@ -160,12 +162,15 @@ describe("behind a proxy, with two replicas of auth", () => {
         httpFor(system).post<{ code?: string }>("/auth/password/forgot", { email }, { headers }),
       );
       expect(answers.filter(({ status }) => status === 202)).toHaveLength(LINKS);
-      const [refused] = answers.filter(({ status }) => status === 429);
+      // One that a slow node was asked for twice may have to wait for the other's budget only.
+      const refused = answers
+        .filter(({ status }) => status === 429)
+        .toSorted((a, b) => retryAfterOf(b) - retryAfterOf(a))[0];
       seen.push({
         names: [...(refused?.headers.keys() ?? [])].sort(),
         body: { ...refused?.body, requestId: "" },
       });
-      expect(Number(refused?.headers.get("retry-after"))).toBeGreaterThan(200);
+      expect(refused && retryAfterOf(refused)).toBeGreaterThan(200);
     }
     expect(seen[0]).toMatchObject({ body: { status: 429, code: "too_many_attempts" } });
     expect(seen[1]).toEqual(seen[0]);

@@ -68,8 +68,9 @@ export const unthrottled: Throttle = {
 };
 
 /**
- * Slows down who guesses passwords, or asks for links to new ones. Budgets lie in the database, so that replicas share them; they are charged before
- * anything is compared, so that attempts at once can't exceed them, and never lock: they refill steadily.
+ * Slows down who guesses passwords, or asks for links to new ones. Budgets lie in the database, so that replicas share
+ * them; they are charged before anything is compared, so that attempts at once can't exceed them, and never lock: they
+ * refill steadily.
  */
 export function createThrottle({ throttles, audit, secret, clock }: ThrottleOptions): Throttle {
   const hmacKey = deriveKey(secret, "throttle keys");
@@ -89,8 +90,9 @@ export function createThrottle({ throttles, audit, secret, clock }: ThrottleOpti
     if (refused.length === 0) return 0;
     if (charged.length > 0) await throttles.giveBack(charges.filter(({ key }) => charged.includes(key)));
     const fullAt = await throttles.findFullAt(refused);
-    const waits = refused.map(
-      ({ key, costMs, capacityMs }) => (fullAt.get(key)?.getTime() ?? now) + costMs - capacityMs - now,
+    // (By a clock that is some milliseconds ahead, it would seem to take longer than it can.)
+    const waits = refused.map(({ key, costMs, capacityMs }) =>
+      Math.min(costMs, (fullAt.get(key)?.getTime() ?? now) + costMs - capacityMs - now),
     );
     return Math.max(1, ...waits.map((ms) => Math.ceil(ms / 1000)));
   }

@@ -67,7 +67,12 @@ const stats = createStatsLogic({
   clock,
 });
 const log = createChangeLogic({ tasks: repository });
-const trash = createTrashLogic({ tasks: repository, cursors: () => cursors, announce });
+const trash = createTrashLogic({
+  tasks: repository,
+  cursors: () => cursors,
+  announce,
+  inTurn: writeTurns.inTurn,
+});
 const idempotency = createIdempotency({ tasks: repository, announce, clock });
 const bulk = createBulkLogic({
   idempotency,
@@ -127,9 +132,7 @@ const tasksService: ServiceSchema = {
         idempotency.atomically(requestOf(ctx, params, caller), ({ writes }) => writes.erase(caller, params)),
       ),
     ),
-    emptyTrash: action(taskActions.emptyTrash, (_, caller) =>
-      writeTurns.inTurn(caller.userId, () => trash.empty(caller)),
-    ),
+    emptyTrash: action(taskActions.emptyTrash, (_, caller) => trash.empty(caller)),
 
     history: action(taskActions.history, (params, caller) => log.history(caller, params)),
     revert: write(taskActions.revert, (writes, params, caller) => writes.revert(caller, params)),

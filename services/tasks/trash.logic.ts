@@ -3,6 +3,7 @@ import type { Cursors } from "./cursors.logic.ts";
 import { toTaskView } from "./task-view.logic.ts";
 import type { TaskQueries, TaskRow } from "./tasks.repository.ts";
 import type { TrashedTask, TrashPage } from "./trash.schema.ts";
+import type { Turns } from "./turns.logic.ts";
 import type { Announcement } from "./writes.logic.ts";
 
 /** Tasks that are erased in one statement. */
@@ -12,10 +13,12 @@ interface TrashOptions {
   tasks: Pick<TaskQueries, "listTrash" | "eraseTrash">;
   cursors: () => Cursors;
   announce: (announcement: Announcement) => void;
+  /** This person's turn to write. */
+  inTurn: Turns["inTurn"];
 }
 
 /** What is in the trash, and what becomes of it. */
-export function createTrashLogic({ tasks, cursors, announce }: TrashOptions) {
+export function createTrashLogic({ tasks, cursors, announce, inTurn }: TrashOptions) {
   return {
     /** @throws invalid_cursor */
     async list(
@@ -37,11 +40,16 @@ export function createTrashLogic({ tasks, cursors, announce }: TrashOptions) {
       return { items, nextCursor };
     },
 
-    /** Everything for good, in parts: what is interrupted is gone on with by asking again. */
+    /**
+     * Everything for good, in parts: what is interrupted is gone on with by asking again. Each part is a turn of its own, so
+     * that this person's other writes need not wait for all.
+     *
+     * @throws too_many_requests
+     */
     async empty({ userId }: { userId: string }): Promise<null> {
       let erased: { id: string; version: number }[];
       do {
-        erased = await tasks.eraseTrash({ userId, limit: BATCH });
+        erased = await inTurn(userId, () => tasks.eraseTrash({ userId, limit: BATCH }));
         if (erased.length > 0) announce({ userId, event: "erased", tasks: erased });
       } while (erased.length === BATCH);
       return null;
