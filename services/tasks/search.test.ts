@@ -405,6 +405,18 @@ describe("the texts that a search reads", () => {
       expect(await search(userId, "jam")).toHaveLength(4);
     });
 
+    it("are read by one node at a time", async () => {
+      const userId = uuidv7();
+      await buildFour(userId);
+      const other = await db.database.transaction();
+      await db.database.query("SELECT pg_advisory_xact_lock(hashtext('tasks.unread_texts'))", {
+        transaction: other,
+      });
+      expect([await repository.readTexts(5), (await unread(userId)).length]).toEqual([0, 2]);
+      await other.commit();
+      expect([await repository.readTexts(5), (await unread(userId)).length]).toEqual([2, 0]);
+    });
+
     it("are left for the next time while somebody changes the task", async () => {
       const userId = uuidv7();
       const [, , third = ""] = await buildFour(userId);
