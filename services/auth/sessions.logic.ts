@@ -69,12 +69,11 @@ export function createSessionLogic(options: SessionOptions) {
    * login at the same time is compared once more.
    */
   async function open(user: UserRow, password: string, session: SessionRow): Promise<boolean> {
-    if (await sessions.insertFor(session, user.passwordHash, MAX_SESSIONS)) return true;
+    const insertFor = (hash: string) => sessions.insertFor(session, hash, MAX_SESSIONS);
+    if (await insertFor(user.passwordHash)) return true;
     const present = await users.find(user.id);
     const matches = await passwords.matches(password, present?.passwordHash ?? null);
-    return (
-      present !== null && matches && (await sessions.insertFor(session, present.passwordHash, MAX_SESSIONS))
-    );
+    return present !== null && matches && (await insertFor(present.passwordHash));
   }
 
   return {
@@ -108,9 +107,8 @@ export function createSessionLogic(options: SessionOptions) {
         );
       }
       const now = new Date(clock());
-      const id = uuidv7();
       const session: SessionRow = {
-        id,
+        id: uuidv7(),
         userId: user.id,
         refreshCounter: 0,
         refreshedAt: now,
@@ -122,7 +120,7 @@ export function createSessionLogic(options: SessionOptions) {
       };
       if (!(await open(user, password, session))) throw invalidCredentials();
       await upgradeHash(user, password);
-      await audit({ event: "login", result: "success", userId: user.id, sessionId: id, client });
+      await audit({ event: "login", result: "success", userId: user.id, sessionId: session.id, client });
       return signedIn(user, session);
     },
 
@@ -165,7 +163,7 @@ export function createSessionLogic(options: SessionOptions) {
     },
 
     async list({ userId, sessionId }: Caller): Promise<{ items: Session[] }> {
-      const alive = await sessions.list(userId, new Date(clock() - refreshTtl * 1000));
+      const alive = await sessions.list(userId, new Date(clock() - idleTtlMs));
       return { items: alive.map((session) => toSessionView(session, sessionId)) };
     },
 

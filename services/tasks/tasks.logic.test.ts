@@ -233,14 +233,7 @@ describe("the pages of a list", () => {
 describe("lists by due date, after a move to another time zone", () => {
   const asked = (params: object) => validate(taskActions.list.params, params);
 
-  it("move the dates of all-day tasks in parts, and only once when many ask at a time", async () => {
-    const caller = { userId: uuidv7(), timeZone: "Asia/Tokyo" };
-    const task = validate(taskActions.create.params, { title: "All day", due: "2026-12-01" });
-    const rows = Array.from({ length: 2_500 }, () =>
-      buildRow({ ...caller, timeZone: "UTC" }, task, new Date(NOW)),
-    );
-    for (let at = 0; at < rows.length; at += 500) await repository.insert(rows.slice(at, at + 500));
-
+  function watch() {
     const moveDates = jest.fn(repository.moveDates);
     const clock = () => NOW;
     const watched = createTaskLogic({
@@ -249,11 +242,41 @@ describe("lists by due date, after a move to another time zone", () => {
       longReads: createTurns("long_read", { clock }),
       clock,
     });
+    return { watched, moveDates };
+  }
+
+  /** All-day tasks of somebody who was in UTC. */
+  async function buildAllDay(userId: string, count: number): Promise<string[]> {
+    const task = validate(taskActions.create.params, { title: "All day", due: "2026-12-01" });
+    const rows = Array.from({ length: count }, () =>
+      buildRow({ userId, timeZone: "UTC" }, task, new Date(NOW)),
+    );
+    for (let at = 0; at < rows.length; at += 500) await repository.insert(rows.slice(at, at + 500));
+    return rows.map(({ id }) => id);
+  }
+
+  it("end, also while other requests of the person still move them elsewhere", async () => {
+    const userId = uuidv7();
+    await buildAllDay(userId, 4_000);
+    const { watched, moveDates } = watch();
+    const zones = ["Asia/Tokyo", "America/New_York", "Europe/Berlin"];
+    const lists = zones.map((timeZone) => watched.list({ userId, timeZone }, asked({ sort: "due" })));
+    for (const { items } of await Promise.all(lists)) expect(items).toHaveLength(20);
+    // Each goes through all tasks once at the most.
+    expect(moveDates.mock.calls.length).toBeLessThanOrEqual(zones.length * 4);
+    await watched.list({ userId, timeZone: "Asia/Tokyo" }, asked({ sort: "due" }));
+    expect(await repository.datesOutside(userId, "Asia/Tokyo", 1)).toEqual([]);
+  });
+
+  it("move the dates of all-day tasks in parts, and only once when many ask at a time", async () => {
+    const caller = { userId: uuidv7(), timeZone: "Asia/Tokyo" };
+    const ids = await buildAllDay(caller.userId, 2_500);
+    const { watched, moveDates } = watch();
     const lists = Array.from({ length: 5 }, () => watched.list(caller, asked({ sort: "due", limit: 100 })));
     for (const { items } of await Promise.all(lists)) expect(items).toHaveLength(100);
     expect(moveDates.mock.calls.map(([, , moves]) => moves.length)).toEqual([1_000, 1_000, 500]);
     expect(await repository.datesOutside(caller.userId, "Asia/Tokyo", 1)).toEqual([]);
-    const found = await repository.find(caller.userId, rows.at(-1)?.id ?? "");
+    const found = await repository.find(caller.userId, ids.at(-1) ?? "");
     expect(found).toMatchObject({ dueAt: new Date("2026-11-30T15:00:00.000Z"), version: 1 });
   });
 });

@@ -34,14 +34,21 @@ export function createTaskLogic({ tasks, cursors, longReads, clock }: TaskLogicO
   const settleDates = ({ userId, timeZone }: Caller): Promise<void> =>
     settling(`${userId} ${timeZone}`, () => moveDates(userId, timeZone));
 
-  /** In parts, each done for good: who has more than there is time for in one request goes on with the next. */
+  /**
+   * In parts, each done for good: who has more than there is time for in one request goes on with the next. What comes
+   * back is being moved to a zone of another request, and left to it: two that go on would never end.
+   */
   async function moveDates(userId: string, timeZone: string): Promise<void> {
-    let outside: { id: string; dueOn: string }[];
-    do {
-      outside = await tasks.datesOutside(userId, timeZone, MOVED_AT_ONCE);
-      const moves = outside.map((task) => ({ ...task, dueAt: startOfDay(task.dueOn, timeZone) }));
+    const moved = new Set<string>();
+    for (;;) {
+      const outside = await tasks.datesOutside(userId, timeZone, MOVED_AT_ONCE);
+      const moves = outside
+        .filter(({ id }) => !moved.has(id))
+        .map((task) => ({ ...task, dueAt: startOfDay(task.dueOn, timeZone) }));
       if (moves.length > 0) await tasks.moveDates(userId, timeZone, moves);
-    } while (outside.length === MOVED_AT_ONCE);
+      if (moves.length < MOVED_AT_ONCE) return;
+      for (const { id } of moves) moved.add(id);
+    }
   }
 
   /** A page as the text that a client gets: nothing on its way has to read it. @throws invalid_cursor, validation_failed */
