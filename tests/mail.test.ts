@@ -251,27 +251,19 @@ describe.each([
     expect((await reset(forReset)).status).toBe(204);
   });
 
-  test("line 21: an unknown address gets the same answer, in status, headers, body and time, and no mail", async () => {
+  test("line 21: an unknown address gets the same answer, in status, headers and body, and no mail", async () => {
     const known = await buildPerson(system);
     const unknown = buildEmail();
-    const times: Record<string, number[]> = { [known.email]: [], [unknown]: [] };
     const answers = [];
-    for (let round = 0; round < 150; round++) {
-      for (const email of round % 2 ? [known.email, unknown] : [unknown, known.email]) {
-        const startedAt = performance.now();
-        const { status, headers, body } = await forgot(email);
-        times[email]?.push(performance.now() - startedAt);
-        answers.push(JSON.stringify([status, body, [...headers.keys()].sort()]));
-      }
+    for (const email of [known.email, unknown, known.email, unknown]) {
+      const { status, headers, body } = await forgot(email);
+      answers.push(JSON.stringify([status, body, [...headers.keys()].sort()]));
     }
     expect(new Set(answers).size).toBe(1);
-    const auc = areaUnderCurve(times[known.email] ?? [], times[unknown] ?? []);
-    expect(auc).toBeGreaterThan(0.4);
-    expect(auc).toBeLessThan(0.6);
     expect(await server.find(known.email, RESET)).toBeDefined();
     await outboxIsEmpty(system);
     expect(server.to(unknown)).toEqual([]);
-  }, 60_000);
+  });
 
   test("the first mail is in the language that the browser likes best", async () => {
     for (const [accepted, locale, words] of [
@@ -511,6 +503,30 @@ describe("with limits and REQUIRE_VERIFIED_EMAIL", () => {
     expect(mail && linkIn(mail).href).toMatch(/^https:\/\/app\.example\/new-password#token=tmm_/);
   });
 });
+
+// In one process, where less lies between that could hide it.
+test("line 21: an unknown address gets its answer in the same time", async () => {
+  const server = await startMailServer();
+  const system = await startMailing(startOneProcess, server, { LOG_LEVEL: "warn" });
+  try {
+    const { email: known } = await buildPerson(system);
+    const unknown = buildEmail();
+    const times = new Map([known, unknown].map((email) => [email, [] as number[]]));
+    const anyone = httpFor(system);
+    for (let round = 0; round < 300; round++) {
+      for (const email of round % 2 ? [known, unknown] : [unknown, known]) {
+        const startedAt = performance.now();
+        await anyone.post("/auth/password/forgot", { email });
+        times.get(email)?.push(performance.now() - startedAt);
+      }
+    }
+    const auc = areaUnderCurve(times.get(known) ?? [], times.get(unknown) ?? []);
+    expect({ auc, alike: auc > 0.4 && auc < 0.6 }).toMatchObject({ alike: true });
+  } finally {
+    await system.stop();
+    await server.stop();
+  }
+}, 60_000);
 
 describe("without SMTP_URL", () => {
   test("the link is in the log, and works", async () => {
