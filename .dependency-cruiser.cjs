@@ -90,7 +90,7 @@ module.exports = {
       `${SERVICE}.*[./]logic\\.ts$`,
       [
         own(".*\\.(logic|schema)\\.ts$"),
-        "^lib/(address|bounded-queue|errors|misses|passport|share-work)\\.ts$",
+        "^lib/(address|bounded-queue|errors|fair-queue|misses|passport|share-work)\\.ts$",
         TOOLS,
       ],
     ),

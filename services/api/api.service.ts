@@ -16,6 +16,7 @@ import { committedDocument, documentPages } from "./docs.ts";
 import { createEventStreams } from "./event-streams.ts";
 import { loadRoutes } from "./extra-routes.ts";
 import { httpServerMixin } from "./http-server.ts";
+import { createLargeBodies } from "./large-bodies.ts";
 import { throttledRequests } from "./metrics.ts";
 import { pages } from "./pages.ts";
 import { pathOf } from "./problem.ts";
@@ -27,6 +28,11 @@ const limits = createRateLimits({
   on: env.RATE_LIMIT === "on",
   trustedProxies: env.TRUST_PROXY,
   onRefused: (policy) => throttledRequests.inc({ policy }),
+});
+
+const largeBodies = createLargeBodies({
+  clock: () => performance.now(),
+  onRefused: () => throttledRequests.inc({ policy: "large-bodies" }),
 });
 
 let broker: ServiceBroker;
@@ -45,6 +51,7 @@ const { aliases, fail } = createAliases({
   pages: [...documentPages(document), ...pages],
   trustedProxies: env.TRUST_PROXY,
   limits,
+  largeBodies,
   streams,
 });
 

@@ -3,6 +3,7 @@ import type { Context } from "moleculer";
 import type { GatewayResponse, IncomingRequest } from "moleculer-web";
 import { v7 as uuidv7 } from "uuid";
 import { isIdempotencyKey } from "../../lib/action.ts";
+import { networkOf } from "../../lib/address.ts";
 import type { ResultOf } from "../../lib/bus.ts";
 import { problem } from "../../lib/errors.ts";
 import { busOf, type Call, createCalls } from "./calls.ts";
@@ -10,8 +11,9 @@ import { clientAddress } from "./client-address.ts";
 import { entityTag, isFresh, readConditions } from "./conditions.ts";
 import { readLastEventId, STREAM_HEADERS } from "./event-format.ts";
 import type { EventStreams } from "./event-streams.ts";
-import { acceptedTypes, readParams } from "./input.ts";
+import { acceptedTypes, readBody, readParams } from "./input.ts";
 import { preferredLanguage } from "./languages.ts";
+import type { LargeBodies } from "./large-bodies.ts";
 import { failedOf, withProblems } from "./problem.ts";
 import type { RateLimits } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
@@ -22,11 +24,13 @@ export interface HandlerOptions {
   /** How many proxies' `X-Forwarded-For` entries are believed. */
   trustedProxies: number;
   limits: RateLimits;
+  largeBodies: LargeBodies;
   streams: EventStreams;
 }
 
 /** What happens to a request once its route is known, from top to bottom. */
-export function createHandler(route: Route, { trustedProxies, limits, streams }: HandlerOptions): Handler {
+export function createHandler(route: Route, options: HandlerOptions): Handler {
+  const { trustedProxies, limits, largeBodies, streams } = options;
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
     const { call, notCounting } = createCalls(busOf(ctx.broker, (...call) => ctx.call(...call)));
@@ -42,14 +46,18 @@ export function createHandler(route: Route, { trustedProxies, limits, streams }:
     else await limits.countAddress(request, response, route);
     const conditions = route.conditional ? readConditions(request) : {};
     const delivery = deliveryOf(route, request);
-    const params = await notCounting(() => readParams(route, request, response, pathParams(request)));
+    const body = await notCounting(() => readBody(route.method, request, response));
     const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
-    const result = await call({
-      action: route.text ?? route.action,
-      params: { ...params, ...conditions, ...resumed },
-      meta,
-      again: route.method === "GET" || route.repeatable ? "always" : (route.again ?? "never"),
+    const sender = caller?.user.id ?? networkOf(client.address ?? "");
+    const result = await largeBodies.inTurn({ sender, bytes: body.length }, async () => {
+      const params = readParams(route, { url: request.url ?? "", body, path: pathParams(request) });
+      return call({
+        action: route.text ?? route.action,
+        params: { ...params, ...conditions, ...resumed },
+        meta,
+        again: route.method === "GET" || route.repeatable ? "always" : (route.again ?? "never"),
+      });
     });
     if (ctx.meta.replayed === true && "idempotencyKey" in delivery)
       response.setHeader("Idempotency-Replayed", "true");

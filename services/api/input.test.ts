@@ -1,8 +1,8 @@
 import { createServer, type Server } from "node:http";
 import { connect } from "node:net";
-import { readParams } from "./input.ts";
+import { readBody, readParams } from "./input.ts";
 
-type Route = Parameters<typeof readParams>[0];
+type Route = Parameters<typeof readParams>[0] & { method: string };
 
 let server: Server;
 let port: number;
@@ -11,7 +11,8 @@ let path: Record<string, string> = {};
 
 beforeAll(async () => {
   server = createServer((request, response) => {
-    readParams(route, request, response, path)
+    readBody(route.method, request, response)
+      .then((body) => readParams(route, { url: request.url ?? "", body, path }))
       .then((params) => response.end(JSON.stringify({ params })))
       .catch(({ type, data, message }) =>
         response.end(JSON.stringify({ type, message, violations: data?.violations })),

@@ -25,19 +25,26 @@ const rawBody = bodyParser.raw({ limit: MAX_BODY, type: () => true });
 export const acceptedTypes = (method: string): string[] =>
   method === "PATCH" ? [MERGE_PATCH_TYPE, JSON_TYPE] : [JSON_TYPE];
 
+/** Where the params of a route's action come from. */
+interface Sources {
+  /** Its query, if any, counts. */
+  url: string;
+  /** As `readBody` gives it. */
+  body: Buffer;
+  path: Record<string, string>;
+}
+
 /**
  * The params of a route's action: its path parameters, and the body or the query, each from its own place.
  *
- * @throws invalid_json, invalid_request, payload_too_large, unsupported_media_type, validation_failed
+ * @throws invalid_json, invalid_request, validation_failed
  */
-export async function readParams(
-  route: Pick<Route, "method" | "input" | "bodyAs" | "conditional">,
-  request: IncomingMessage,
-  response: ServerResponse,
-  path: Record<string, string>,
-): Promise<Record<string, unknown>> {
-  const query = readQuery(request.url ?? "");
-  const body = await readBody(route.method, request, response);
+export function readParams(
+  route: Pick<Route, "input" | "bodyAs" | "conditional">,
+  { url, body: bytes, path }: Sources,
+): Record<string, unknown> {
+  const query = readQuery(url);
+  const body = bytes.length === 0 ? undefined : parseObject(bytes);
 
   const isFromElsewhere = (name: string): boolean => name in path || isFromHeader(route, name);
   const unexpected: Violation[] = [
@@ -81,18 +88,22 @@ function readQuery(url: string): Record<string, string> {
   return Object.fromEntries(query);
 }
 
-/** The object that a body holds, or undefined when there is none. */
-async function readBody(
+/**
+ * A body as it came, decompressed; empty when there is none.
+ *
+ * @throws invalid_request, payload_too_large, unsupported_media_type
+ */
+export async function readBody(
   method: string,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<Record<string, unknown> | undefined> {
+): Promise<Buffer> {
   const {
     "content-length": length,
     "transfer-encoding": encoding,
     "content-type": type = "",
   } = request.headers;
-  if (encoding === undefined && (length === undefined || length === "0")) return undefined;
+  if (encoding === undefined && (length === undefined || length === "0")) return NO_BODY;
   const [mediaType = "", ...parameters] = type.split(";").map((part) => part.trim().toLowerCase());
   const charset = parameters.find((part) => part.startsWith("charset="))?.replaceAll('"', "");
   if (!acceptedTypes(method).includes(mediaType) || (charset !== undefined && charset !== "charset=utf-8")) {
@@ -103,17 +114,17 @@ async function readBody(
   }
   // At once: the rest may take longer to come than anybody waits.
   if (Number(length) > MAX_BODY) throw tooLarge();
-  const bytes = await readBytes(request, response);
-  return bytes.length === 0 ? undefined : parseObject(bytes);
+  return readBytes(request, response);
 }
+
+const NO_BODY = Buffer.alloc(0);
 
 const tooLarge = (): Error => problem("payload_too_large", "The body is larger than 1 MiB.");
 
 function readBytes(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     rawBody(request, response, (error?: unknown) => {
-      if (!error)
-        return resolve("body" in request && Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+      if (!error) return resolve("body" in request && Buffer.isBuffer(request.body) ? request.body : NO_BODY);
       const type = error instanceof Error && "type" in error ? error.type : "";
       if (type === "entity.too.large") return reject(tooLarge());
       if (type === "encoding.unsupported") {

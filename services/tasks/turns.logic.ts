@@ -1,5 +1,6 @@
-import { type BoundedQueue, type BoundedQueueOptions, createBoundedQueue } from "../../lib/bounded-queue.ts";
+import type { BoundedQueueOptions } from "../../lib/bounded-queue.ts";
 import { problem } from "../../lib/errors.ts";
+import { createFairQueue, type FairQueue } from "../../lib/fair-queue.ts";
 
 /** Of one person, in one process: so many at a time, so many more wait. Of ten connections, others have four at least. */
 const KINDS = {
@@ -14,39 +15,23 @@ const MAX_WAIT = 2_000;
 const RETRY_AFTER = 2;
 
 export type TurnKind = keyof typeof KINDS;
-export type Turns = ReturnType<typeof createTurns>;
+export type Turns = FairQueue;
 
-/** What takes as long as somebody has tasks: each person's waits for each other, and for nobody else's. */
+/**
+ * What takes as long as somebody has tasks: each person's waits for each other, and for nobody else's. Refused with
+ * too_many_requests are those for whom too many of that person's wait, or who have waited for too long.
+ */
 export function createTurns(
   kind: TurnKind,
   { clock, onRefused }: Pick<BoundedQueueOptions, "clock" | "onRefused">,
-) {
+): Turns {
   const { running, waiting, refusal } = KINDS[kind];
-  const people = new Map<string, { queue: BoundedQueue; count: number }>();
-  const options: BoundedQueueOptions = {
+  return createFairQueue({
     running,
     waiting,
     maxWait: MAX_WAIT,
     clock,
     refusal: () => problem("too_many_requests", refusal, { retryAfter: RETRY_AFTER }),
     ...(onRefused ? { onRefused } : {}),
-  };
-
-  return {
-    /** @throws too_many_requests when too many of this person's wait, or one has waited for too long */
-    async inTurn<T>(userId: string, work: () => Promise<T>): Promise<T> {
-      const person = people.get(userId) ?? { queue: createBoundedQueue(options), count: 0 };
-      people.set(userId, person);
-      person.count += 1;
-      try {
-        return await person.queue.run(work);
-      } finally {
-        person.count -= 1;
-        if (person.count === 0) people.delete(userId);
-      }
-    },
-
-    /** How many people have work that runs or waits. */
-    people: (): number => people.size,
-  };
+  });
 }
