@@ -114,6 +114,14 @@ describe("making a token", () => {
     await logic.remove(caller, hundredth.id);
     await expect(another()).resolves.toBeDefined();
   });
+
+  it("ends at a hundred, however many are made at once", async () => {
+    const { logic, apiTokens, caller } = await build();
+    for (let n = 0; n < 98; n++) await storeApiToken(db.database, { userId: caller.userId });
+    const made = await Promise.allSettled(Array.from({ length: 8 }, () => logic.create(caller, wanted())));
+    expect(made.filter(({ status }) => status === "fulfilled")).toHaveLength(2);
+    expect(await apiTokens.list(caller.userId)).toHaveLength(100);
+  });
 });
 
 describe("tokens", () => {

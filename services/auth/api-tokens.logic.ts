@@ -46,7 +46,10 @@ interface ApiTokenOptions {
 /** Tokens for scripts: named, with the scopes they need, shown once. */
 export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions) {
   return {
-    /** @throws insufficient_scope when it would be allowed more than who makes it; validation_failed; invalid_token */
+    /**
+     * @throws insufficient_scope when it would be allowed more than who makes it; forbidden when there are too many;
+     * validation_failed; invalid_token
+     */
     async create(
       { userId, scopes, sessionId, from: client }: Caller,
       wanted: NewApiToken,
@@ -61,9 +64,6 @@ export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions
           ],
         });
       }
-      if ((await apiTokens.list(userId)).length >= MAX_TOKENS) {
-        throw problem("forbidden", `Nobody can have more than ${MAX_TOKENS} tokens: delete one first.`);
-      }
       const secret = randomBytes(SECRET_BYTES);
       const row: ApiTokenRow = {
         id: uuidv7(),
@@ -75,8 +75,12 @@ export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions
         expiresAt,
         lastUsedAt: null,
       };
+      const insertion = await apiTokens.insertFor(sessionId, row, MAX_TOKENS);
       // The passport was good when the call began.
-      if (!(await apiTokens.insertFor(sessionId, row))) throw invalidToken();
+      if (insertion === "not allowed") throw invalidToken();
+      if (insertion === "too many") {
+        throw problem("forbidden", `Nobody can have more than ${MAX_TOKENS} tokens: delete one first.`);
+      }
       await audit({
         event: "token_create",
         result: "success",

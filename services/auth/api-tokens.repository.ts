@@ -9,22 +9,25 @@ export type ApiTokenRepository = ReturnType<typeof createApiTokenRepository>;
 export type ApiTokenOwner = Pick<UserRow, "id" | "email" | "role" | "timeZone"> &
   Pick<ApiTokenRow, "scopes" | "secretHash" | "expiresAt"> & { lastUsedAt: Date };
 
+type Insertion = "inserted" | "not allowed" | "too many";
+
 export function createApiTokenRepository(database: Sequelize) {
   const ApiToken = defineApiToken(database);
 
   return {
     /**
-     * For who may still make tokens: the session, or else some API token for the account, is still there. False when
-     * a password reset ended it since; one that comes later finds the token and deletes it.
+     * For who may still make tokens: the session, or else some API token for the account, is still there, where a
+     * password reset may have ended it since; one that comes later finds the token and deletes it.
      */
-    async insertFor(sessionId: string | null, token: ApiTokenRow): Promise<boolean> {
+    async insertFor(sessionId: string | null, token: ApiTokenRow, most: number): Promise<Insertion> {
       return database.transaction(async (transaction) => {
         const query = async (sql: string, bind: unknown[]) =>
           (await database.query(sql, { bind, type: QueryTypes.SELECT, transaction })).length > 0;
-        // First: what a reset does meanwhile is seen by the next statement only.
-        const active = await query("SELECT FROM auth.users WHERE id = $1 AND disabled_at IS NULL FOR SHARE", [
-          token.userId,
-        ]);
+        // First: what a reset or another insertion does meanwhile is seen by the next statement only.
+        const active = await query(
+          "SELECT FROM auth.users WHERE id = $1 AND disabled_at IS NULL FOR NO KEY UPDATE",
+          [token.userId],
+        );
         const allowed =
           active &&
           (sessionId === null
@@ -35,8 +38,11 @@ export function createApiTokenRepository(database: Sequelize) {
                 sessionId,
                 token.userId,
               ]));
-        if (allowed) await ApiToken.create(token, { transaction });
-        return allowed;
+        if (!allowed) return "not allowed";
+        const count = await ApiToken.count({ where: { userId: token.userId }, transaction });
+        if (count >= most) return "too many";
+        await ApiToken.create(token, { transaction });
+        return "inserted";
       });
     },
 

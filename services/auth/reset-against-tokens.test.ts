@@ -65,13 +65,13 @@ async function buildPerson() {
     [resetId, userId, email, NOW],
   );
   const tokens = createApiTokenRepository(db.database);
-  expect(await tokens.insertFor(sessionId, buildToken(userId))).toBe(true);
+  expect(await tokens.insertFor(sessionId, buildToken(userId), 100)).toBe("inserted");
   return { userId, sessionId, resetId };
 }
 
 /** As two replicas do it. */
 const insertFor = (sessionId: string | null, userId: string) =>
-  createApiTokenRepository(db.database).insertFor(sessionId, buildToken(userId));
+  createApiTokenRepository(db.database).insertFor(sessionId, buildToken(userId), 100);
 const reset = (resetId: string) =>
   createMailedTokenRepository(db.connect()).setPassword(resetId, "$2b$04$new", NOW);
 
@@ -88,15 +88,15 @@ test.each([
     const [done] = await Promise.all([reset(person.resetId), makes(), makes(), makes(), makes()]);
     expect(done).toBe(person.userId);
     expect(await tokensOf(person.userId)).toEqual([]);
-    expect(await makes()).toBe(false);
+    expect(await makes()).toBe("not allowed");
   }
 });
 
 test("nobody who is disabled makes one, nor by somebody else's session", async () => {
   const [ada, bob] = [await buildPerson(), await buildPerson()];
-  expect(await insertFor(bob.sessionId, ada.userId)).toBe(false);
+  expect(await insertFor(bob.sessionId, ada.userId)).toBe("not allowed");
   await query(db.url, "UPDATE auth.users SET disabled_at = now() WHERE id = $1", [ada.userId]);
-  expect(await insertFor(ada.sessionId, ada.userId)).toBe(false);
-  expect(await insertFor(bob.sessionId, bob.userId)).toBe(true);
+  expect(await insertFor(ada.sessionId, ada.userId)).toBe("not allowed");
+  expect(await insertFor(bob.sessionId, bob.userId)).toBe("inserted");
   expect(await tokensOf(ada.userId)).toHaveLength(1);
 });
