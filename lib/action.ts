@@ -3,7 +3,7 @@ import type { ActionSchema, Context } from "moleculer";
 import type { Bus } from "./bus.ts";
 import { type ProblemCode, problem } from "./errors.ts";
 import type { Identity, Scope } from "./passport.ts";
-import { locale } from "./schema.ts";
+import { locale, noParams } from "./schema.ts";
 import { joi } from "./validator.ts";
 
 /**
@@ -132,8 +132,6 @@ export function readDelivery({ meta }: { meta: object }): Delivery {
   return delivery;
 }
 
-const nothing = Joi.object<Record<string, never>>({});
-
 /**
  * `<service>.ready`: whether this service can do its work, for health checks.
  *
@@ -143,7 +141,7 @@ export const readyAction = (
   check: (ctx: ActionContext<Record<string, never>>) => Promise<unknown>,
 ): Guarded =>
   openAction(
-    { summary: "Whether the service can do its work", params: nothing, result: Joi.boolean() },
+    { summary: "Whether the service can do its work", params: noParams(), result: Joi.boolean() },
     async (_params, _client, ctx) => {
       await check(ctx);
       return true;

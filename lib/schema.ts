@@ -13,6 +13,10 @@ export const text = (): Joi.StringSchema =>
 /** A UUID of any version; ids that Taskmesh makes are version 7 (RFC 9562). */
 export const uuid = (): Joi.StringSchema => Joi.string().guid({ separator: "-", wrapper: false }).lowercase();
 
+/** The params of an action that takes none. */
+export const noParams = (): Joi.ObjectSchema<Record<string, never>> =>
+  Joi.object<Record<string, never>, true>({});
+
 /** The result of an action that answers nothing. */
 export const nothing = (): Joi.AnySchema<null> => Joi.any<null>().valid(null);
 

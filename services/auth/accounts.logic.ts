@@ -1,8 +1,8 @@
 import { v7 as uuidv7 } from "uuid";
-import type { Caller } from "../../lib/action.ts";
+import type { Caller, Client } from "../../lib/action.ts";
 import { problem } from "../../lib/errors.ts";
 import type { User } from "./accounts.schema.ts";
-import type { Audit, Client } from "./audit.logic.ts";
+import type { Audit } from "./audit.logic.ts";
 import type { Eraser } from "./erasures.logic.ts";
 import type { ErasureRepository } from "./erasures.repository.ts";
 import type { Passwords } from "./passwords.logic.ts";

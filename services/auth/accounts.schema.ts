@@ -1,6 +1,5 @@
 import Joi from "joi";
-import { locale, text, timeZone, uuid } from "../../lib/schema.ts";
-import { noParams, nothing } from "./common.schema.ts";
+import { locale, noParams, nothing, text, timeZone, uuid } from "../../lib/schema.ts";
 
 export interface User {
   id: string;
@@ -74,7 +73,7 @@ export const accountActions = {
     result: user,
     errors: ["email_taken", "overloaded"],
   },
-  me: { summary: "Read your account", scope: "account", params: noParams, result: user },
+  me: { summary: "Read your account", scope: "account", params: noParams(), result: user },
   updateMe: {
     summary: "Change your account",
     scope: "account",
@@ -97,7 +96,7 @@ export const accountActions = {
     description:
       "All sessions end and all tasks are erased. There is no way back, so it asks for the password.",
     params: Joi.object<{ password: string }, true>({ password: password.required() }),
-    result: nothing,
+    result: nothing(),
     errors: ["wrong_password", "too_many_attempts", "overloaded"],
   },
   changePassword: {
@@ -108,7 +107,7 @@ export const accountActions = {
       currentPassword: password.required(),
       newPassword: newPassword.required(),
     }).meta({ title: "PasswordChange" }),
-    result: nothing,
+    result: nothing(),
     errors: ["wrong_password", "too_many_attempts", "overloaded"],
   },
 } as const;

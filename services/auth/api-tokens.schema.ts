@@ -1,7 +1,7 @@
 import Joi from "joi";
 import type { Scope } from "../../lib/passport.ts";
-import { dateOrInstant, text, uuid } from "../../lib/schema.ts";
-import { byId, instant, noParams, nothing, scopes } from "./common.schema.ts";
+import { dateOrInstant, noParams, nothing, text, uuid } from "../../lib/schema.ts";
+import { byId, instant, scopes } from "./common.schema.ts";
 
 export interface NewApiToken {
   name: string;
@@ -56,7 +56,7 @@ export const apiTokenActions = {
   listTokens: {
     summary: "List your API tokens",
     scope: "account",
-    params: noParams,
+    params: noParams(),
     result: Joi.object<{ items: ApiToken[] }, true>({ items: Joi.array().items(apiToken).required() }).meta({
       title: "ApiTokens",
     }),
@@ -65,7 +65,7 @@ export const apiTokenActions = {
     summary: "Delete an API token",
     scope: "account",
     params: byId,
-    result: nothing,
+    result: nothing(),
     errors: ["not_found"],
   },
 } as const;

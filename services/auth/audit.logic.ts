@@ -1,12 +1,5 @@
+import type { Client } from "../../lib/action.ts";
 import type { AUDIT_EVENTS } from "./admin.schema.ts";
-
-/** Where a request came from, as far as the gateway saw it. */
-export interface Client {
-  address?: string;
-  userAgent?: string;
-  /** BCP 47 tag of the language that the client likes best. */
-  locale?: string;
-}
 
 /** One thing that happened to an account. Never a password, a token or a hash. */
 export interface AuditEntry {

@@ -32,7 +32,7 @@ describe("a client", () => {
     expect(credential.secret).toMatch(/^tmc_[\w-]{43}$/);
     expect((await build()).credential.secret).not.toBe(credential.secret);
     expect(client.createdAt).toEqual(new Date(NOW));
-    expect(await clients.list(client.name)).toEqual([client]);
+    expect(await clients.find(client.name)).toEqual(client);
   });
 
   it("has a name of its own, and can be removed by it", async () => {
@@ -41,7 +41,7 @@ describe("a client", () => {
     await expect(clients.insert({ ...client, id: "no id", name: "other" })).rejects.toThrow("uuid");
     expect(await clients.remove(client.name)).toBe(true);
     expect(await clients.remove(client.name)).toBe(false);
-    expect(await clients.list(client.name)).toEqual([]);
+    expect(await clients.find(client.name)).toBeNull();
   });
 
   it("is listed with all others by name", async () => {

@@ -41,7 +41,7 @@ interface Credential {
 /** Passports for services that have no signed-in person at hand, by a credential of their own. */
 export function createClientLogic({ clients, users, accessTokens, audit }: ClientOptions) {
   async function authenticate({ client: name, secret }: Credential): Promise<ClientRow> {
-    const [client] = await clients.list(name);
+    const client = await clients.find(name);
     if (!client || !timingSafeEqual(hashOf(secret), client.secretHash)) {
       await audit({ event: "client_passport", result: "failure", detail: { client: name } });
       throw invalidClient();
@@ -73,8 +73,8 @@ export function createClientLogic({ clients, users, accessTokens, audit }: Clien
 
     /** The people a service may act for: who called is a service, by its own passport. */
     async people(caller: { client: string | null }, { cursor, limit }: { cursor?: string; limit: number }) {
-      const [client] = await clients.list(caller.client);
-      if (caller.client === null || !client?.actsForUsers) {
+      const client = caller.client === null ? null : await clients.find(caller.client);
+      if (!client?.actsForUsers) {
         throw problem("forbidden", "This client may not act for people.");
       }
       const rows: PersonRow[] = await clients.people(cursor ?? null, limit + 1);

@@ -22,6 +22,10 @@ export interface PersonRow {
 
 export type ClientRepository = ReturnType<typeof createClientRepository>;
 
+const SELECT = `
+  SELECT id, name, secret_hash AS "secretHash", scopes, acts_for_users AS "actsForUsers", created_at AS "createdAt"
+    FROM auth.clients`;
+
 export function createClientRepository(database: Sequelize) {
   return {
     /** False when there is one of this name. */
@@ -39,13 +43,16 @@ export function createClientRepository(database: Sequelize) {
       }
     },
 
-    async list(name: string | null = null): Promise<ClientRow[]> {
-      return database.query<ClientRow>(
-        `SELECT id, name, secret_hash AS "secretHash", scopes, acts_for_users AS "actsForUsers",
-                created_at AS "createdAt"
-           FROM auth.clients WHERE $1::text IS NULL OR name = $1 ORDER BY name`,
-        { bind: [name], type: QueryTypes.SELECT },
-      );
+    async list(): Promise<ClientRow[]> {
+      return database.query<ClientRow>(`${SELECT} ORDER BY name`, { type: QueryTypes.SELECT });
+    },
+
+    async find(name: string): Promise<ClientRow | null> {
+      const [client] = await database.query<ClientRow>(`${SELECT} WHERE name = $1`, {
+        bind: [name],
+        type: QueryTypes.SELECT,
+      });
+      return client ?? null;
     },
 
     async remove(name: string): Promise<boolean> {

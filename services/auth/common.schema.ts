@@ -7,9 +7,6 @@ interface Page<T> {
   nextCursor: string | null;
 }
 
-/** The result of an action that answers nothing. */
-export const nothing = Joi.any<null>().valid(null);
-export const noParams = Joi.object<Record<string, never>, true>({});
 export const byId = Joi.object<{ id: string }, true>({ id: uuid().required() });
 
 export const instant = () => Joi.string().isoDate().example("2026-11-22T10:00:00.000Z");

@@ -1,8 +1,8 @@
 import Joi from "joi";
 import type { Scope } from "../../lib/passport.ts";
-import { uuid } from "../../lib/schema.ts";
+import { noParams, uuid } from "../../lib/schema.ts";
 import type { User } from "./accounts.schema.ts";
-import { noParams, scopes } from "./common.schema.ts";
+import { scopes } from "./common.schema.ts";
 
 export interface Verified {
   user: Pick<User, "id" | "email" | "role" | "timeZone">;
@@ -33,7 +33,7 @@ export const identityActions = {
   jwks: {
     summary: "The public keys that sign access tokens and passports",
     description: "A JSON Web Key Set (RFC 7517), to verify access tokens elsewhere.",
-    params: noParams,
+    params: noParams(),
     result: Joi.object<{ keys: object[] }, true>({
       keys: Joi.array()
         .items(

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
+import type { Client } from "../../lib/action.ts";
 import { problem } from "../../lib/errors.ts";
-import type { Audit, Client } from "./audit.logic.ts";
+import type { Audit } from "./audit.logic.ts";
 import type { MailedTokens, Purpose } from "./mailed-tokens.logic.ts";
 import type { MailedTokenRepository } from "./mailed-tokens.repository.ts";
 import type { MailRepository, MailRow } from "./mails.repository.ts";

@@ -1,6 +1,6 @@
 import Joi from "joi";
+import { nothing } from "../../lib/schema.ts";
 import { email, newPassword } from "./accounts.schema.ts";
-import { nothing } from "./common.schema.ts";
 
 /** What follows `#token=` in a mailed link. */
 const mailedToken = Joi.string().max(256).example("tmm_AZx1kqZ8dUe3…");
@@ -29,7 +29,7 @@ export const recoveryActions = {
       token: mailedToken.required(),
       newPassword: newPassword.required(),
     }).meta({ title: "PasswordReset" }),
-    result: nothing,
+    result: nothing(),
     errors: ["invalid_mailed_token", "overloaded"],
   },
   verifyEmail: {
@@ -38,7 +38,7 @@ export const recoveryActions = {
     params: Joi.object<{ token: string }, true>({ token: mailedToken.required() }).meta({
       title: "EmailVerification",
     }),
-    result: nothing,
+    result: nothing(),
     errors: ["invalid_mailed_token"],
   },
 } as const;

@@ -1,9 +1,9 @@
 import { v7 as uuidv7 } from "uuid";
-import type { Caller } from "../../lib/action.ts";
+import type { Caller, Client } from "../../lib/action.ts";
 import { isProblem, notFound, problem } from "../../lib/errors.ts";
 import type { AccessTokens } from "./access-tokens.logic.ts";
 import { toUserView } from "./accounts.logic.ts";
-import type { Audit, Client } from "./audit.logic.ts";
+import type { Audit } from "./audit.logic.ts";
 import type { Passwords } from "./passwords.logic.ts";
 import type { RecoveryLogic } from "./recovery.logic.ts";
 import { createRefreshTokens, judgeRefresh, refreshTokenLife } from "./refresh-tokens.logic.ts";

@@ -1,7 +1,7 @@
 import Joi from "joi";
-import { uuid } from "../../lib/schema.ts";
+import { noParams, nothing, uuid } from "../../lib/schema.ts";
 import { email, password, type User, user } from "./accounts.schema.ts";
-import { byId, instant, noParams, nothing } from "./common.schema.ts";
+import { byId, instant } from "./common.schema.ts";
 
 export interface SignedIn {
   accessToken: string;
@@ -84,14 +84,14 @@ export const sessionActions = {
     summary: "End this session",
     scope: "account",
     description: "Its tokens are dead at once, everywhere.",
-    params: noParams,
-    result: nothing,
+    params: noParams(),
+    result: nothing(),
     errors: ["forbidden"],
   },
   listSessions: {
     summary: "List where you are signed in",
     scope: "account",
-    params: noParams,
+    params: noParams(),
     result: Joi.object<{ items: Session[] }, true>({ items: Joi.array().items(session).required() }).meta({
       title: "Sessions",
     }),
@@ -100,13 +100,13 @@ export const sessionActions = {
     summary: "Sign out elsewhere",
     scope: "account",
     params: byId,
-    result: nothing,
+    result: nothing(),
     errors: ["not_found"],
   },
   endOtherSessions: {
     summary: "Sign out everywhere else",
     scope: "account",
-    params: noParams,
-    result: nothing,
+    params: noParams(),
+    result: nothing(),
   },
 } as const;

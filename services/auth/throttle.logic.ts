@@ -1,7 +1,8 @@
 import { createHmac } from "node:crypto";
+import type { Client } from "../../lib/action.ts";
 import { networkOf } from "../../lib/address.ts";
 import { problem } from "../../lib/errors.ts";
-import type { Audit, Client } from "./audit.logic.ts";
+import type { Audit } from "./audit.logic.ts";
 import { deriveKey } from "./keys.logic.ts";
 import type { Charge, ThrottleRepository } from "./throttles.repository.ts";
 

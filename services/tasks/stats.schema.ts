@@ -1,4 +1,5 @@
 import Joi from "joi";
+import { noParams } from "../../lib/schema.ts";
 import type { Priority, Status } from "./task.schema.ts";
 
 export interface Stats {
@@ -47,7 +48,7 @@ export const statsActions = {
     summary: "Count your tasks",
     scope: "tasks:read",
     description: "All figures are of one moment. Days begin and end in your time zone.",
-    params: Joi.object<Record<string, never>, true>({}),
+    params: noParams(),
     result: stats,
   },
 } as const;

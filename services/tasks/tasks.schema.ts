@@ -1,5 +1,5 @@
 import Joi from "joi";
-import { nothing } from "../../lib/schema.ts";
+import { noParams, nothing } from "../../lib/schema.ts";
 import { bulkActions } from "./bulk.schema.ts";
 import { changeActions } from "./changes.schema.ts";
 import { listActions } from "./list.schema.ts";
@@ -52,7 +52,7 @@ export const taskActions = {
   eraseAll: {
     summary: "Erase everything that the service holds of a deleted person",
     client: "auth",
-    params: Joi.object<Record<string, never>, true>({}),
+    params: noParams(),
     result: nothing(),
   },
 } as const;

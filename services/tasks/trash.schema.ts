@@ -1,5 +1,5 @@
 import Joi from "joi";
-import { nothing } from "../../lib/schema.ts";
+import { noParams, nothing } from "../../lib/schema.ts";
 import { byId, type Conditions, conditions, type Task, taskSchema, taskSchemaWith } from "./task.schema.ts";
 
 export interface TrashedTask extends Task {
@@ -54,7 +54,7 @@ export const trashActions = {
   emptyTrash: {
     summary: "Erase all deleted tasks for good",
     scope: "tasks:write",
-    params: Joi.object<Record<string, never>, true>({}),
+    params: noParams(),
     result: nothing(),
   },
 } as const;
