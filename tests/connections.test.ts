@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import { buildPerson } from "./support/client.ts";
+import { buildPerson, type Person } from "./support/client.ts";
 import { type RunningSystem, startOneProcess } from "./support/system.ts";
 
 /** As many as a process may usually have at once, on either side. */
@@ -14,6 +14,11 @@ const OTHERS = 500;
 const EACH = 50;
 /** Connections that are opened at a time. */
 const AT_ONCE = 100;
+/** Of a megabyte each, and how many of them the gateway lets come. */
+const BODIES = 300;
+const TAKEN = 32;
+/** Kilobytes of the gateway's memory that they may take together: those that it takes, and what comes with each connection. */
+const BODIES_TAKE = 128 * 1024;
 /** Milliseconds: longer than the gateway gives a request's calls. */
 const SLOW = 5_000;
 
@@ -34,6 +39,18 @@ const memory = (): number => {
   return Number(execFileSync("ps", ["-o", "rss=", "-p", String(child?.pid)], { encoding: "utf8" }));
 };
 
+/** The head of a request to create a task, with a body that is still to come. */
+const headOfCreate = ({ tokens }: Person, body: string): string =>
+  [
+    "POST /tasks HTTP/1.1",
+    "Host: x",
+    `Authorization: Bearer ${tokens.accessToken}`,
+    "Content-Type: application/json",
+    `Content-Length: ${body.length}`,
+    "Connection: close",
+    "\r\n",
+  ].join("\r\n");
+
 /** A connection that was served once and is kept open. */
 async function openIdle(): Promise<Socket> {
   const socket = connect(Number(url.port), url.hostname);
@@ -43,26 +60,45 @@ async function openIdle(): Promise<Socket> {
 }
 
 test("a body that comes slower than a request's calls may take is taken, and answered", async () => {
-  const { http, tokens } = await buildPerson(system);
+  const person = await buildPerson(system);
   const body = JSON.stringify({ title: "Typed on a train" });
-  const headers = [
-    "POST /tasks HTTP/1.1",
-    "Host: x",
-    `Authorization: Bearer ${tokens.accessToken}`,
-    "Content-Type: application/json",
-    `Content-Length: ${body.length}`,
-    "Connection: close",
-  ];
   const socket = connect(Number(url.port), url.hostname);
-  socket.write(`${headers.join("\r\n")}\r\n\r\n${body.slice(0, 1)}`);
+  socket.write(`${headOfCreate(person, body)}${body.slice(0, 1)}`);
   await delay(SLOW);
   socket.write(body.slice(1));
   const answer = await text(socket);
-  const { items } = (await http.get<{ items: unknown[] }>("/tasks")).body;
+  const { items } = (await person.http.get<{ items: unknown[] }>("/tasks")).body;
 
   expect(answer).toMatch(/^HTTP\/1\.1 201 /);
   expect(items).toHaveLength(1);
 });
+
+test("large bodies that come at once take a bounded memory, and others' are taken meanwhile", async () => {
+  const [sender, other] = [await buildPerson(system), await buildPerson(system)];
+  const body = JSON.stringify({ title: "x".repeat(2 ** 20 - 100) });
+  // All but its last byte, so that none is done with.
+  const text = `${headOfCreate(sender, body)}${body.slice(0, -1)}`;
+  const before = memory();
+  const refused: string[] = [];
+  const { promise: allAreRefused, resolve } = Promise.withResolvers<void>();
+  const sockets = Array.from({ length: BODIES }, () => {
+    const socket = connect(Number(url.port), url.hostname).on("error", () => {});
+    socket.write(text);
+    return socket.on("data", (answer) => {
+      refused.push(String(answer));
+      if (refused.length === BODIES - TAKEN) resolve();
+    });
+  });
+  await allAreRefused;
+  const taken = memory() - before;
+  const created = await other.http.post("/tasks", { title: "Mine", description: "word ".repeat(3_999) });
+  for (const socket of sockets) socket.destroy();
+
+  expect(created.status).toBe(201);
+  expect(taken).toBeLessThan(BODIES_TAKE);
+  expect(refused).toHaveLength(BODIES - TAKEN);
+  for (const answer of refused) expect(answer).toMatch(/^HTTP\/1\.1 429 .*\r\nRetry-After: 2\r\n/s);
+}, 60_000);
 
 test(`${MOST} idle connections take a bounded memory each, and others are served`, async () => {
   for (let n = 0; n < AT_ONCE; n++) (await openIdle()).destroy();

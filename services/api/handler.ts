@@ -11,7 +11,7 @@ import { clientAddress } from "./client-address.ts";
 import { entityTag, isFresh, readConditions } from "./conditions.ts";
 import { readLastEventId, STREAM_HEADERS } from "./event-format.ts";
 import type { EventStreams } from "./event-streams.ts";
-import { acceptedTypes, readBody, readParams } from "./input.ts";
+import { acceptedTypes, bytesToCome, readBody, readParams } from "./input.ts";
 import { preferredLanguage } from "./languages.ts";
 import type { LargeBodies } from "./large-bodies.ts";
 import { failedOf, withProblems } from "./problem.ts";
@@ -46,11 +46,14 @@ export function createHandler(route: Route, options: HandlerOptions): Handler {
     else await limits.countAddress(request, response, route);
     const conditions = route.conditional ? readConditions(request) : {};
     const delivery = deliveryOf(route, request);
-    const body = await notCounting(() => readBody(route.method, request, response));
     const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
-    const sender = caller?.user.id ?? networkOf(client.address ?? "");
-    const result = await largeBodies.inTurn({ sender, bytes: body.length }, async () => {
+    const incoming = {
+      sender: caller?.user.id ?? networkOf(client.address ?? ""),
+      bytes: bytesToCome(request),
+      read: () => notCounting(() => readBody(route.method, request, response)),
+    };
+    const result = await largeBodies.take(incoming, async (body) => {
       const params = readParams(route, { url: request.url ?? "", body, path: pathParams(request) });
       return call({
         action: route.text ?? route.action,

@@ -88,6 +88,16 @@ function readQuery(url: string): Record<string, string> {
   return Object.fromEntries(query);
 }
 
+/** How long a body may be, as its request's headers say. */
+export function bytesToCome({ headers }: Pick<IncomingMessage, "headers">): number {
+  const {
+    "content-length": length = "0",
+    "transfer-encoding": transfer,
+    "content-encoding": encoding,
+  } = headers;
+  return transfer === undefined && encoding === undefined ? Math.min(Number(length), MAX_BODY) : MAX_BODY;
+}
+
 /**
  * A body as it came, decompressed; empty when there is none.
  *
