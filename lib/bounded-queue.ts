@@ -17,13 +17,13 @@ export interface BoundedQueueOptions {
   refusal: () => Error;
   /** Told how long each waited for its turn, in milliseconds. */
   onTurn?: (waited: number) => void;
-  /** Told of each that was refused: at once, or when its turn came too late. */
+  /** Told of each that was refused: at once, or when its turn had not come in time. */
   onRefused?: (reason: "full" | "late") => void;
 }
 
 /**
  * Runs at most `running` pieces of work at once and lets at most `waiting` more wait; any beyond are refused at once, and
- * those whose turn comes too late, then.
+ * those whose turn has not come in time, then.
  */
 export function createBoundedQueue(options: BoundedQueueOptions): BoundedQueue {
   const { running, waiting, maxWait, clock, refusal, onTurn = () => {}, onRefused = () => {} } = options;
@@ -37,14 +37,27 @@ export function createBoundedQueue(options: BoundedQueueOptions): BoundedQueue {
     assertRoom,
     async run(work) {
       assertRoom();
+      const mustWait = limit.activeCount + limit.pendingCount >= running;
       const askedAt = clock();
-      return limit(() => {
+      const { promise: late, reject } = Promise.withResolvers<never>();
+      let isLate = false;
+      const refuse = (): void => {
+        isLate = true;
+        onRefused("late");
+        reject(refusal());
+      };
+      // Those before it may take for ever.
+      const timer = mustWait ? setTimeout(refuse, maxWait) : undefined;
+      const done = limit(() => {
+        clearTimeout(timer);
+        if (isLate) return late;
         const waited = clock() - askedAt;
         onTurn(waited);
         if (waited <= maxWait) return work();
-        onRefused("late");
-        throw refusal();
+        refuse();
+        return late;
       });
+      return Promise.race([done, late]);
     },
     counts: () => ({ running: limit.activeCount, waiting: limit.pendingCount }),
   };

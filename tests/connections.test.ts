@@ -100,6 +100,31 @@ test("large bodies that come at once take a bounded memory, and others' are take
   for (const answer of refused) expect(answer).toMatch(/^HTTP\/1\.1 429 .*\r\nRetry-After: 2\r\n/s);
 }, 60_000);
 
+test("answers that their client does not take are eight of one person's, and others are served", async () => {
+  const [reader, other] = [await buildPerson(system), await buildPerson(system)];
+  // In UTF-8 six megabytes a page: more than the system keeps for a client.
+  const operations = Array.from({ length: 10 }, () => ({
+    op: "create",
+    task: { title: "Long", description: "中".repeat(19_500) },
+  }));
+  for (let n = 0; n < 10; n++)
+    expect((await reader.http.post("/tasks/bulk", { operations })).status).toBe(200);
+  const head = `GET /tasks?limit=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${reader.tokens.accessToken}\r\n\r\n`;
+  const sockets = Array.from({ length: 8 }, () => {
+    const socket = connect(Number(url.port), url.hostname).on("error", () => {});
+    socket.write(head);
+    return socket.once("data", () => socket.pause());
+  });
+  for (const answer of await Promise.all(sockets.map((socket) => once(socket, "data"))))
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
+
+  expect(await reader.http.get("/tasks")).toMatchObject({ status: 429, body: { code: "too_many_requests" } });
+  expect((await other.http.get("/tasks")).status).toBe(200);
+  expect((await reader.http.post("/tasks", { title: "Written" })).status).toBe(201);
+  for (const socket of sockets) socket.destroy();
+  expect((await reader.http.get("/tasks?limit=1")).status).toBe(200);
+}, 60_000);
+
 test(`${MOST} idle connections take a bounded memory each, and others are served`, async () => {
   for (let n = 0; n < AT_ONCE; n++) (await openIdle()).destroy();
   const before = memory();

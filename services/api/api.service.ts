@@ -21,6 +21,7 @@ import { throttledRequests } from "./metrics.ts";
 import { pages } from "./pages.ts";
 import { pathOf } from "./problem.ts";
 import { createRateLimits } from "./rate-limit.ts";
+import { createReads } from "./reads.ts";
 
 const env = loadEnv();
 const { routes, document } = await loadRoutes(env.EXTRA_ROUTES, committedDocument);
@@ -33,6 +34,10 @@ const limits = createRateLimits({
 const largeBodies = createLargeBodies({
   clock: () => performance.now(),
   onRefused: () => throttledRequests.inc({ policy: "large-bodies" }),
+});
+const reads = createReads({
+  clock: () => performance.now(),
+  onRefused: () => throttledRequests.inc({ policy: "reads" }),
 });
 
 let broker: ServiceBroker;
@@ -52,6 +57,7 @@ const { aliases, fail } = createAliases({
   trustedProxies: env.TRUST_PROXY,
   limits,
   largeBodies,
+  reads,
   streams,
 });
 

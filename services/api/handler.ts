@@ -16,6 +16,7 @@ import { preferredLanguage } from "./languages.ts";
 import type { LargeBodies } from "./large-bodies.ts";
 import { failedOf, withProblems } from "./problem.ts";
 import type { RateLimits } from "./rate-limit.ts";
+import type { Reads } from "./reads.ts";
 import type { Route } from "./routes.ts";
 
 export type Handler = (request: IncomingRequest, response: GatewayResponse) => Promise<void>;
@@ -25,12 +26,13 @@ export interface HandlerOptions {
   trustedProxies: number;
   limits: RateLimits;
   largeBodies: LargeBodies;
+  reads: Reads;
   streams: EventStreams;
 }
 
 /** What happens to a request once its route is known, from top to bottom. */
 export function createHandler(route: Route, options: HandlerOptions): Handler {
-  const { trustedProxies, limits, largeBodies, streams } = options;
+  const { trustedProxies, limits, largeBodies, reads, streams } = options;
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
     const { call, notCounting } = createCalls(busOf(ctx.broker, (...call) => ctx.call(...call)));
@@ -53,7 +55,7 @@ export function createHandler(route: Route, options: HandlerOptions): Handler {
       bytes: bytesToCome(request),
       read: () => notCounting(() => readBody(route.method, request, response)),
     };
-    const result = await largeBodies.take(incoming, async (body) => {
+    const ask = async (body: Buffer) => {
       const params = readParams(route, { url: request.url ?? "", body, path: pathParams(request) });
       return call({
         action: route.text ?? route.action,
@@ -61,11 +63,16 @@ export function createHandler(route: Route, options: HandlerOptions): Handler {
         meta,
         again: route.method === "GET" || route.repeatable ? "always" : (route.again ?? "never"),
       });
-    });
-    if (ctx.meta.replayed === true && "idempotencyKey" in delivery)
-      response.setHeader("Idempotency-Replayed", "true");
-    if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
-    else respond(route, request, response, result);
+    };
+    const answer = async () => {
+      const result = await largeBodies.take(incoming, ask);
+      if (ctx.meta.replayed === true && "idempotencyKey" in delivery)
+        response.setHeader("Idempotency-Replayed", "true");
+      if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
+      else respond(route, request, response, result);
+    };
+    const isRead = route.method === "GET" && !route.stream;
+    await (caller && isRead ? reads.inTurn(caller.user.id, response, answer) : answer());
   };
 
   function follow(

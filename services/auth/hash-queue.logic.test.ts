@@ -50,6 +50,17 @@ describe("the queue of hashes", () => {
     expect(second.work).not.toHaveBeenCalled();
   });
 
+  it("lets nobody wait for longer, whatever those before take", async () => {
+    const queue = createHashQueue({ running: 1, waiting: 2, clock: () => performance.now() });
+    const [first, second] = [buildWork(), buildWork()];
+    const one = queue.run(first.work);
+    await expect(queue.run(second.work)).rejects.toMatchObject(OVERLOADED);
+    first.finish();
+    expect(await one).toBe("done");
+    expect(await queue.run(async () => "next")).toBe("next");
+    expect(second.work).not.toHaveBeenCalled();
+  });
+
   it("goes on after work that failed", async () => {
     const queue = createHashQueue({ running: 1, waiting: 0, clock });
     await expect(queue.run(() => Promise.reject(new Error("no")))).rejects.toThrow("no");

@@ -1,0 +1,80 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { connect, type Socket } from "node:net";
+import { createReads } from "./reads.ts";
+
+const [ADA, BOB] = ["ada", "bob"];
+/** More than the system takes for a client that does not. */
+const PAGE = Buffer.alloc(16 * 2 ** 20);
+
+let server: Server;
+let port: number;
+let reads: ReturnType<typeof createReads>;
+let begun: string[];
+let refused: string[];
+beforeEach(async () => {
+  [begun, refused] = [[], []];
+  reads = createReads({ clock: () => performance.now(), onRefused: (reason) => refused.push(reason) });
+  server = createServer(serve);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  port = Number(Object(server.address()).port);
+});
+afterEach(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+function serve(request: IncomingMessage, response: ServerResponse): void {
+  const [, userId = "", size] = String(request.url).split("/");
+  const answer = async (): Promise<void> => {
+    begun.push(userId);
+    response.end(size === "small" ? "page" : PAGE);
+  };
+  reads.inTurn(userId, response, answer).catch(({ code }) => response.writeHead(code).end());
+}
+
+function read(...paths: string[]): Socket {
+  const socket = connect(port, "127.0.0.1").on("error", () => {});
+  socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
+  return socket;
+}
+
+/** Until the server has begun so many. */
+async function whenBegun(count: number): Promise<void> {
+  while (begun.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+test("eight answers of one person are on their way at a time, until their clients have taken them", async () => {
+  const sockets = Array.from({ length: 8 }, () => read(`/${ADA}/large`).pause());
+  await whenBegun(8);
+  const ninth = read(`/${ADA}/small`);
+  const others = read(`/${BOB}/small`);
+  expect(String(await once(others, "data"))).toContain("200 OK");
+  expect(begun).toHaveLength(9);
+
+  sockets[0]?.destroy();
+  expect(String(await once(ninth, "data"))).toContain("200 OK");
+  for (const socket of [...sockets, ninth, others]) socket.destroy();
+  expect(refused).toEqual([]);
+});
+
+test("whoever waits for longer than two seconds for such is told so", async () => {
+  const sockets = Array.from({ length: 8 }, () => read(`/${ADA}/large`).pause());
+  await whenBegun(8);
+  const ninth = read(`/${ADA}/small`);
+  expect(String(await once(ninth, "data"))).toContain("429 Too Many Requests");
+  expect(refused).toEqual(["late"]);
+  for (const socket of [...sockets, ninth]) socket.destroy();
+});
+
+test("what comes on one connection does not wait for what is behind it", async () => {
+  const socket = read(...Array.from({ length: 20 }, () => `/${ADA}/small`));
+  let text = "";
+  socket.on("data", (chunk) => {
+    text += chunk;
+  });
+  await whenBegun(20);
+  while (text.split("200 OK").length <= 20) await once(socket, "data");
+  socket.destroy();
+  expect(refused).toEqual([]);
+});
