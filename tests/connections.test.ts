@@ -14,9 +14,9 @@ const OTHERS = 500;
 const EACH = 50;
 /** Connections that are opened at a time. */
 const AT_ONCE = 100;
-/** Of a megabyte each, and how many of them the gateway lets come. */
+/** Of a megabyte each, and how many of one person's the gateway lets come at a time. */
 const BODIES = 300;
-const TAKEN = 32;
+const TAKEN = 8;
 /** Kilobytes of the gateway's memory that they may take together: those that it takes, and what comes with each connection. */
 const BODIES_TAKE = 128 * 1024;
 /** Milliseconds: longer than the gateway gives a request's calls. */

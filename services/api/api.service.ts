@@ -21,7 +21,7 @@ import { throttledRequests } from "./metrics.ts";
 import { pages } from "./pages.ts";
 import { pathOf } from "./problem.ts";
 import { createRateLimits } from "./rate-limit.ts";
-import { createReads } from "./reads.ts";
+import { createTurns } from "./turns.ts";
 
 const env = loadEnv();
 const { routes, document } = await loadRoutes(env.EXTRA_ROUTES, committedDocument);
@@ -32,12 +32,11 @@ const limits = createRateLimits({
 });
 
 const largeBodies = createLargeBodies({
-  clock: () => performance.now(),
   onRefused: () => throttledRequests.inc({ policy: "large-bodies" }),
 });
-const reads = createReads({
+const turns = createTurns({
   clock: () => performance.now(),
-  onRefused: () => throttledRequests.inc({ policy: "reads" }),
+  onRefused: (kind) => throttledRequests.inc({ policy: `${kind}s` }),
 });
 
 let broker: ServiceBroker;
@@ -57,8 +56,8 @@ const { aliases, fail } = createAliases({
   trustedProxies: env.TRUST_PROXY,
   limits,
   largeBodies,
-  reads,
   streams,
+  turns,
 });
 
 /** Answers a browser may show to scripts of other origins. */

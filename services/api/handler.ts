@@ -16,8 +16,8 @@ import { preferredLanguage } from "./languages.ts";
 import type { LargeBodies } from "./large-bodies.ts";
 import { failedOf, withProblems } from "./problem.ts";
 import type { RateLimits } from "./rate-limit.ts";
-import type { Reads } from "./reads.ts";
 import type { Route } from "./routes.ts";
+import type { Turns } from "./turns.ts";
 
 export type Handler = (request: IncomingRequest, response: GatewayResponse) => Promise<void>;
 
@@ -26,13 +26,13 @@ export interface HandlerOptions {
   trustedProxies: number;
   limits: RateLimits;
   largeBodies: LargeBodies;
-  reads: Reads;
+  turns: Turns;
   streams: EventStreams;
 }
 
 /** What happens to a request once its route is known, from top to bottom. */
 export function createHandler(route: Route, options: HandlerOptions): Handler {
-  const { trustedProxies, limits, largeBodies, reads, streams } = options;
+  const { trustedProxies, limits, largeBodies, streams, turns } = options;
   return async (request, response) => {
     const ctx: Context<unknown, { replayed?: unknown }> = request.$ctx;
     const { call, notCounting } = createCalls(busOf(ctx.broker, (...call) => ctx.call(...call)));
@@ -71,8 +71,9 @@ export function createHandler(route: Route, options: HandlerOptions): Handler {
       if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
       else respond(route, request, response, result);
     };
-    const isRead = route.method === "GET" && !route.stream;
-    await (caller && isRead ? reads.inTurn(caller.user.id, response, answer) : answer());
+    if (!caller || route.stream) return answer();
+    const kind = route.method === "GET" ? "read" : "write";
+    return turns.inTurn({ userId: caller.user.id, kind }, response, answer);
   };
 
   function follow(

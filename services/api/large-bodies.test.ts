@@ -7,7 +7,7 @@ const TOO_MANY = { type: "too_many_requests", data: { retryAfter: 2 } };
 
 function build() {
   let refused = 0;
-  const bodies = createLargeBodies({ clock: () => 0, onRefused: () => refused++ });
+  const bodies = createLargeBodies({ onRefused: () => refused++ });
   const begun: string[] = [];
   const { promise: end, resolve: finish } = Promise.withResolvers<void>();
   const { promise: here, resolve: arrive } = Promise.withResolvers<void>();
@@ -26,34 +26,9 @@ function build() {
   return { arrive, begun, finish, refused: () => refused, send };
 }
 
-const nextTurn = () => new Promise(setImmediate);
 const times = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make);
 
 describe("large bodies", () => {
-  it("are two of one sender's at a time, whoever else sends some", async () => {
-    const { begun, finish, send } = build();
-    const sent = [ADA, ADA, ADA, BOB].map((sender) => send(sender, LARGE));
-    await nextTurn();
-    expect(begun).toEqual([ADA, ADA, BOB]);
-    finish();
-    await Promise.all(sent);
-    expect(begun).toEqual([ADA, ADA, BOB, ADA]);
-  });
-
-  it("are let wait, fifty of them; smaller ones never wait", async () => {
-    const { begun, finish, refused, send } = build();
-    const sent = times(52, () => send(ADA, LARGE));
-    await nextTurn();
-    await expect(send(ADA, LARGE)).rejects.toMatchObject(TOO_MANY);
-    expect(refused()).toBe(1);
-    sent.push(send(ADA, LARGE - 1), send(BOB, LARGE));
-    await nextTurn();
-    expect(begun).toEqual([ADA, ADA, ADA, BOB]);
-    finish();
-    await Promise.all(sent);
-    expect(begun).toHaveLength(54);
-  });
-
   it("are refused before they come when there are 32 MiB of the same sender's, until those are answered", async () => {
     const { arrive, begun, finish, refused, send } = build();
     const sent = times(32, () => send(ADA, MIB, "later"));
@@ -80,7 +55,7 @@ describe("large bodies", () => {
   });
 
   it("that can't be read leave their room to others", async () => {
-    const bodies = createLargeBodies({ clock: () => 0, onRefused: () => {} });
+    const bodies = createLargeBodies({ onRefused: () => {} });
     const cut = () => Promise.reject(new Error("cut off"));
     for (let n = 0; n < 40; n++) {
       const failing = bodies.take({ sender: ADA, bytes: MIB, read: cut }, async () => "never");

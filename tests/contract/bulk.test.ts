@@ -2,7 +2,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Task } from "../../services/tasks/task.schema.ts";
 import { buildPerson, buildTask, type Person } from "../support/client.ts";
 import { query } from "../support/database.ts";
-import { holdWrites } from "../support/hold-writes.ts";
 import { systems } from "../support/systems.ts";
 
 interface Results {
@@ -44,29 +43,6 @@ describe.each(systems)("a bulk, %s", (_mode, system) => {
     }
     expect((await bulk(person, update(1), { dryRun: "true" })).status).toBe(422);
     expect((await person.http.get(`/tasks/${id}`)).body).toMatchObject({ version: 1 });
-  });
-
-  test("in a large body waits for two of the same person's, and for nobody else's", async () => {
-    const [busy, other] = [await buildPerson(system), await buildPerson(system)];
-    await buildTask(busy);
-    const operations = Array.from({ length: 4 }, () => ({
-      op: "create",
-      task: { title: "One of many", description: "word ".repeat(4_000) },
-    }));
-    const writes = await holdWrites(system, busy.user.id);
-    // Two, those that wait, and one too many.
-    const answers = Array.from({ length: 53 }, () => bulk(busy, operations));
-    const first = await Promise.race(answers);
-    expect(first).toMatchObject({ status: 429, body: { code: "too_many_requests" } });
-    expect(first.headers.get("retry-after")).toBe("2");
-    expect((await bulk(other, operations)).status).toBe(200);
-    expect((await buildTask(other)).title).toBeDefined();
-
-    await writes.release();
-    const statuses = new Set((await Promise.all(answers)).map(({ status }) => status));
-    // Those whose turn comes late on a slow machine are refused then.
-    expect([...statuses].filter((status) => status !== 200 && status !== 429)).toEqual([]);
-    expect(statuses).toContain(200);
   });
 
   test("of long texts is done in time: what there was no time to read is found soon after", async () => {

@@ -1,7 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Client } from "pg";
 import type { TaskPage } from "../../services/tasks/list.schema.ts";
 import type { Task } from "../../services/tasks/task.schema.ts";
 import { buildPerson, buildTask, type Person } from "../support/client.ts";
-import { holdWrites } from "../support/hold-writes.ts";
+import { query } from "../support/database.ts";
 import { systems } from "../support/systems.ts";
 
 const DAY_MS = 86_400_000;
@@ -41,12 +43,18 @@ describe.each(systems)("tasks, %s", (_mode, system) => {
       const [busy, other] = [await buildPerson(system), await buildPerson(system)];
       await buildTask(busy);
       // More than there are connections to the database; each write holds the row that the others wait for.
-      const writes = await holdWrites(system, busy.user.id);
+      const holder = new Client({ connectionString: system.databaseUrl });
+      await holder.connect();
+      await holder.query("BEGIN");
+      await holder.query("SELECT FROM tasks.change_heads WHERE user_id = $1 FOR UPDATE", [busy.user.id]);
       const waiting = Array.from({ length: 30 }, () => busy.http.post("/tasks", { title: "One of many" }));
-      await writes.held(2);
+      const heldUp = `SELECT FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      while ((await query(system.databaseUrl, heldUp)).length < 2) await delay(20);
       for (let n = 0; n < 10; n += 1)
         expect((await other.http.post("/tasks", { title: "Mine" })).status).toBe(201);
-      await writes.release();
+      await holder.query("COMMIT");
+      await holder.end();
       expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([201]));
     });
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
-import { createReads } from "./reads.ts";
+import { createTurns } from "./turns.ts";
 
 const [ADA, BOB] = ["ada", "bob"];
 /** More than the system takes for a client that does not. */
@@ -9,12 +9,12 @@ const PAGE = Buffer.alloc(16 * 2 ** 20);
 
 let server: Server;
 let port: number;
-let reads: ReturnType<typeof createReads>;
+let turns: ReturnType<typeof createTurns>;
 let begun: string[];
 let refused: string[];
 beforeEach(async () => {
   [begun, refused] = [[], []];
-  reads = createReads({ clock: () => performance.now(), onRefused: (reason) => refused.push(reason) });
+  turns = createTurns({ clock: () => performance.now(), onRefused: (kind) => refused.push(kind) });
   server = createServer(serve);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   port = Number(Object(server.address()).port);
@@ -30,12 +30,14 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
     begun.push(userId);
     response.end(size === "small" ? "page" : PAGE);
   };
-  reads.inTurn(userId, response, answer).catch(({ code }) => response.writeHead(code).end());
+  const kind = request.method === "GET" ? "read" : "write";
+  turns.inTurn({ userId, kind }, response, answer).catch(({ code }) => response.writeHead(code).end());
 }
 
-function read(...paths: string[]): Socket {
+const read = (...paths: string[]): Socket => send("GET", paths);
+function send(method: string, paths: string[]): Socket {
   const socket = connect(port, "127.0.0.1").on("error", () => {});
-  socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
+  socket.write(paths.map((path) => `${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
   return socket;
 }
 
@@ -48,13 +50,13 @@ test("eight answers of one person are on their way at a time, until their client
   const sockets = Array.from({ length: 8 }, () => read(`/${ADA}/large`).pause());
   await whenBegun(8);
   const ninth = read(`/${ADA}/small`);
-  const others = read(`/${BOB}/small`);
-  expect(String(await once(others, "data"))).toContain("200 OK");
-  expect(begun).toHaveLength(9);
+  const others = [read(`/${BOB}/small`), send("DELETE", [`/${ADA}/small`])];
+  for (const other of others) expect(String(await once(other, "data"))).toContain("200 OK");
+  expect(begun).toHaveLength(10);
 
   sockets[0]?.destroy();
   expect(String(await once(ninth, "data"))).toContain("200 OK");
-  for (const socket of [...sockets, ninth, others]) socket.destroy();
+  for (const socket of [...sockets, ninth, ...others]) socket.destroy();
   expect(refused).toEqual([]);
 });
 
@@ -63,7 +65,7 @@ test("whoever waits for longer than two seconds for such is told so", async () =
   await whenBegun(8);
   const ninth = read(`/${ADA}/small`);
   expect(String(await once(ninth, "data"))).toContain("429 Too Many Requests");
-  expect(refused).toEqual(["late"]);
+  expect(refused).toEqual(["read"]);
   for (const socket of [...sockets, ninth]) socket.destroy();
 });
 
