@@ -69,6 +69,17 @@ test("whoever waits for longer than two seconds for such is told so", async () =
   for (const socket of [...sockets, ninth]) socket.destroy();
 });
 
+test("of what comes on one connection one is under way at a time, in order", async () => {
+  const socket = read(...Array.from({ length: 5 }, () => `/${ADA}/large`)).pause();
+  await whenBegun(1);
+  const other = read(`/${ADA}/small`);
+  expect(String(await once(other, "data"))).toContain("200 OK");
+  expect(begun).toHaveLength(2);
+  socket.resume();
+  await whenBegun(6);
+  for (const each of [socket, other]) each.destroy();
+});
+
 test("what comes on one connection does not wait for what is behind it", async () => {
   const socket = read(...Array.from({ length: 20 }, () => `/${ADA}/small`));
   let text = "";

@@ -44,21 +44,25 @@ export function createTurns({ clock, onRefused }: TurnOptions) {
      *
      * @throws too_many_requests when too many of this person's wait, or one has waited for too long; what `answer` throws
      */
-    inTurn: (
+    async inTurn(
       { userId, kind }: { userId: string; kind: TurnKind },
       response: ServerResponse,
       answer: () => Promise<void>,
-    ): Promise<void> =>
-      queues[kind].inTurn(userId, async () => {
+    ): Promise<void> {
+      if (response.socket === null) await isNext(response);
+      await queues[kind].inTurn(userId, async () => {
         await answer();
-        await taken(response);
-      }),
+        await new Promise<void>((resolve) => finished(response, () => resolve()));
+      });
+    },
   };
 }
 
-/** At once for an answer behind another one of its connection, which may itself wait for a turn. */
-const taken = (response: ServerResponse): Promise<void> =>
+/**
+ * Resolves when all answers before this one of its connection are out, or the connection is gone. Otherwise a turn could be
+ * held by an answer behind one that waits for a turn.
+ */
+const isNext = (response: ServerResponse): Promise<void> =>
   new Promise((resolve) => {
-    if (response.socket === null) resolve();
-    else finished(response, () => resolve());
+    response.once("socket", () => resolve()).once("close", () => resolve());
   });
