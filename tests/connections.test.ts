@@ -100,7 +100,7 @@ test("large bodies that come at once take a bounded memory, and others' are take
   for (const answer of refused) expect(answer).toMatch(/^HTTP\/1\.1 429 .*\r\nRetry-After: 2\r\n/s);
 }, 60_000);
 
-test("answers that their client does not take are eight of one person's, and others are served", async () => {
+test("answers that their client does not take are sixteen of one person's, and others are served", async () => {
   const [reader, other] = [await buildPerson(system), await buildPerson(system)];
   // In UTF-8 six megabytes a page: more than the system keeps for a client.
   const operations = Array.from({ length: 10 }, () => ({
@@ -110,7 +110,7 @@ test("answers that their client does not take are eight of one person's, and oth
   for (let n = 0; n < 10; n++)
     expect((await reader.http.post("/tasks/bulk", { operations })).status).toBe(200);
   const head = `GET /tasks?limit=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${reader.tokens.accessToken}\r\n\r\n`;
-  const sockets = Array.from({ length: 8 }, () => {
+  const sockets = Array.from({ length: 16 }, () => {
     const socket = connect(Number(url.port), url.hostname).on("error", () => {});
     socket.write(head);
     return socket.once("data", () => socket.pause());

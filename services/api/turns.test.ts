@@ -46,27 +46,27 @@ async function whenBegun(count: number): Promise<void> {
   while (begun.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-test("eight answers of one person are on their way at a time, until their clients have taken them", async () => {
-  const sockets = Array.from({ length: 8 }, () => read(`/${ADA}/large`).pause());
-  await whenBegun(8);
-  const ninth = read(`/${ADA}/small`);
+test("sixteen answers of one person are on their way at a time, until their clients have taken them", async () => {
+  const sockets = Array.from({ length: 16 }, () => read(`/${ADA}/large`).pause());
+  await whenBegun(16);
+  const another = read(`/${ADA}/small`);
   const others = [read(`/${BOB}/small`), send("DELETE", [`/${ADA}/small`])];
   for (const other of others) expect(String(await once(other, "data"))).toContain("200 OK");
-  expect(begun).toHaveLength(10);
+  expect(begun).toHaveLength(18);
 
   sockets[0]?.destroy();
-  expect(String(await once(ninth, "data"))).toContain("200 OK");
-  for (const socket of [...sockets, ninth, ...others]) socket.destroy();
+  expect(String(await once(another, "data"))).toContain("200 OK");
+  for (const socket of [...sockets, another, ...others]) socket.destroy();
   expect(refused).toEqual([]);
 });
 
 test("whoever waits for longer than two seconds for such is told so", async () => {
-  const sockets = Array.from({ length: 8 }, () => read(`/${ADA}/large`).pause());
-  await whenBegun(8);
-  const ninth = read(`/${ADA}/small`);
-  expect(String(await once(ninth, "data"))).toContain("429 Too Many Requests");
+  const sockets = Array.from({ length: 16 }, () => read(`/${ADA}/large`).pause());
+  await whenBegun(16);
+  const another = read(`/${ADA}/small`);
+  expect(String(await once(another, "data"))).toContain("429 Too Many Requests");
   expect(refused).toEqual(["read"]);
-  for (const socket of [...sockets, ninth]) socket.destroy();
+  for (const socket of [...sockets, another]) socket.destroy();
 });
 
 test("of what comes on one connection one is under way at a time, in order", async () => {

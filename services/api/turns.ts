@@ -8,7 +8,8 @@ import { createFairQueue } from "../../lib/fair-queue.ts";
  * megabytes, several times on its way: at its service, at RabbitMQ and here. All of them have to be parsed and printed by
  * one thread.
  */
-const AT_A_TIME = { running: 8, waiting: 600 };
+const AT_A_TIME = { read: 16, write: 8 };
+const WAITING = 600;
 /** Milliseconds: half of what a request may take, as the rest of it has to be done, too. */
 const MAX_WAIT = 2_000;
 /** Seconds a client is asked to wait. */
@@ -30,7 +31,8 @@ interface TurnOptions {
 export function createTurns({ clock, onRefused }: TurnOptions) {
   const queueOf = (kind: TurnKind) =>
     createFairQueue({
-      ...AT_A_TIME,
+      running: AT_A_TIME[kind],
+      waiting: WAITING,
       maxWait: MAX_WAIT,
       clock,
       refusal: () => problem("too_many_requests", REFUSALS[kind], { retryAfter: RETRY_AFTER }),
