@@ -40,6 +40,8 @@ export class AmqpTransporter extends ReconnectingTransporter {
   override init(...args: Parameters<Base["init"]>): void {
     super.init(...args);
     Object.assign(this.broker.metadata, { [BATCH]: true });
+    // A node that says what it offers is alive: right after an outage, its last heartbeat is an old one.
+    this.broker.localBus.on("$node.updated", ({ node }) => node.heartbeat({}));
   }
 
   /** Nobody was there for requests: the queue of that node is gone. */

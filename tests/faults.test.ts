@@ -123,6 +123,22 @@ describe("a node that died", () => {
     await caller.broker.waitForServices("probe");
     expect(await caller.broker.call("probe.ping")).toBe("pong");
   });
+
+  it("stays back, however long its heartbeats could not come", async () => {
+    server.broker.registry.discoverer.disableHeartbeat();
+    line.pull();
+    await queueGone();
+    const { registry } = caller.broker;
+    const { nodes, discoverer } = registry;
+    const node = nodes.get(server.broker.nodeID);
+    if (node) node.lastHeartbeatTime -= 2 * PATIENT.heartbeatTimeout;
+    const told = local(caller.broker, "$node.updated");
+    await line.plugIn();
+    await told;
+    // A look before its first new heartbeat.
+    discoverer.checkRemoteNodes();
+    expect(registry.getActionEndpoints("probe.ping").hasAvailable()).toBe(true);
+  });
 });
 
 describe("a node whose queues another connection holds", () => {
