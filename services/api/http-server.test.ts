@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { ServiceBroker } from "moleculer";
 import { freePort } from "../../tests/support/system.ts";
 import { httpServerMixin } from "./http-server.ts";
+import { openResponses } from "./metrics.ts";
 
 /** Milliseconds: short, in the proportions that the gateway has. */
 const SHORT = {
@@ -77,4 +80,45 @@ test("line 27: readers who take nothing of their answer are cut off, and others 
   for (const reader of readers) reader.on("error", () => {}).write("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
   while (cut < readers.length) expect(await servesOthers()).toBe("served");
   for (const reader of readers) reader.destroy();
+});
+
+test("of what comes on one connection without waiting for answers, one request at a time is begun, in order", async () => {
+  begun.length = 0;
+  const socket = connect(port, "127.0.0.1").pause();
+  const paths = ["/large", "/second", "/third"];
+  socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
+  await once(socket, "readable");
+  expect(await servesOthers()).toBe("served");
+  expect(begun).toEqual(["/large", "/other"]);
+
+  const answers = text(socket);
+  while (begun.length < 4) await delay(5);
+  expect(begun).toEqual(["/large", "/other", "/second", "/third"]);
+  socket.end();
+  expect((await answers).match(/served/g)).toHaveLength(2);
+});
+
+test("what was not begun when its connection ended is not done, and leaves nothing behind", async () => {
+  begun.length = 0;
+  const socket = connect(port, "127.0.0.1").pause();
+  const over = cut;
+  socket.write(["/large", "/never"].map((path) => `POST ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
+  await once(socket, "readable");
+  socket.destroy();
+  while (cut === over) await delay(5);
+  expect(await servesOthers()).toBe("served");
+  expect(begun).toEqual(["/large", "/other"]);
+  expect([...openResponses].map(({ req }) => req.url)).not.toContain("/never");
+});
+
+test("who sends more than may wait on one connection is cut off, and others are served", async () => {
+  begun.length = 0;
+  const socket = connect(port, "127.0.0.1").pause();
+  socket.on("error", () => {});
+  socket.write(
+    `GET /large HTTP/1.1\r\nHost: x\r\n\r\n${"GET /never HTTP/1.1\r\nHost: x\r\n\r\n".repeat(101)}`,
+  );
+  await once(socket.resume(), "close");
+  expect(await servesOthers()).toBe("served");
+  expect(begun).toEqual(["/large", "/other"]);
 });

@@ -1,5 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ServiceSchema } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
@@ -16,6 +23,8 @@ const timeouts = {
   /** How often Node looks for those that are too slow: its own 30 s would let them go on for as long again. */
   connectionsCheckingInterval: 1_000,
 };
+/** Requests that may wait on one connection: Node reads them all, however many. */
+const MAX_WAITING = 100;
 /** How long a stopping gateway waits for requests it has taken. */
 const DRAIN_TIMEOUT = 8_000;
 
@@ -37,9 +46,11 @@ export function httpServerMixin(
         answers.set(request.socket, response);
         // A server must take the absolute form, too (RFC 9112, section 3.2.2).
         request.url = request.url?.replace(/^https?:\/\/[^/?#]*\/?/i, "/");
-        // A stopping gateway lets go of clients one by one, at the end of an answer.
-        if (isDraining(this.broker)) response.shouldKeepAlive = false;
-        observeRequest(request, response, () => this.httpHandler(request, response));
+        whenFirst(request, response, () => {
+          // A stopping gateway lets go of clients one by one, at the end of an answer.
+          if (isDraining(this.broker)) response.shouldKeepAlive = false;
+          observeRequest(request, response, () => this.httpHandler(request, response));
+        });
       });
       server.timeout = options.timeout;
       server.on("clientError", refuseMalformed);
@@ -58,6 +69,29 @@ export function httpServerMixin(
       clearTimeout(cut);
     },
   };
+}
+
+/** Of each connection, how many requests have come that are not begun. */
+const waiting = new WeakMap<Socket, number>();
+
+/**
+ * Begins a request when all answers before its own on that connection are out. Begun at once, its time would pass, and its
+ * answer be kept, while the client takes those; and nobody would hear of the end of a connection before that. Who sends
+ * more than may wait is cut off, and has to repeat what was not answered (RFC 9112, section 9.3.2).
+ */
+function whenFirst(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
+  if (response.socket) {
+    begin();
+    return;
+  }
+  const { socket } = request;
+  const count = (waiting.get(socket) ?? 0) + 1;
+  waiting.set(socket, count);
+  if (count > MAX_WAITING) socket.destroy();
+  response.once("socket", () => {
+    waiting.set(socket, (waiting.get(socket) ?? 0) - 1);
+    begin();
+  });
 }
 
 /** Of each connection, the answer to the last request that could be read. */

@@ -34,10 +34,10 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
   turns.inTurn({ userId, kind }, response, answer).catch(({ code }) => response.writeHead(code).end());
 }
 
-const read = (...paths: string[]): Socket => send("GET", paths);
-function send(method: string, paths: string[]): Socket {
+const read = (path: string): Socket => send("GET", path);
+function send(method: string, path: string): Socket {
   const socket = connect(port, "127.0.0.1").on("error", () => {});
-  socket.write(paths.map((path) => `${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
+  socket.write(`${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
   return socket;
 }
 
@@ -50,7 +50,7 @@ test("sixteen answers of one person are on their way at a time, until their clie
   const sockets = Array.from({ length: 16 }, () => read(`/${ADA}/large`).pause());
   await whenBegun(16);
   const another = read(`/${ADA}/small`);
-  const others = [read(`/${BOB}/small`), send("DELETE", [`/${ADA}/small`])];
+  const others = [read(`/${BOB}/small`), send("DELETE", `/${ADA}/small`)];
   for (const other of others) expect(String(await once(other, "data"))).toContain("200 OK");
   expect(begun).toHaveLength(18);
 
@@ -67,27 +67,4 @@ test("whoever waits for longer than two seconds for such is told so", async () =
   expect(String(await once(another, "data"))).toContain("429 Too Many Requests");
   expect(refused).toEqual(["read"]);
   for (const socket of [...sockets, another]) socket.destroy();
-});
-
-test("of what comes on one connection one is under way at a time, in order", async () => {
-  const socket = read(...Array.from({ length: 5 }, () => `/${ADA}/large`)).pause();
-  await whenBegun(1);
-  const other = read(`/${ADA}/small`);
-  expect(String(await once(other, "data"))).toContain("200 OK");
-  expect(begun).toHaveLength(2);
-  socket.resume();
-  await whenBegun(6);
-  for (const each of [socket, other]) each.destroy();
-});
-
-test("what comes on one connection does not wait for what is behind it", async () => {
-  const socket = read(...Array.from({ length: 20 }, () => `/${ADA}/small`));
-  let text = "";
-  socket.on("data", (chunk) => {
-    text += chunk;
-  });
-  await whenBegun(20);
-  while (text.split("200 OK").length <= 20) await once(socket, "data");
-  socket.destroy();
-  expect(refused).toEqual([]);
 });

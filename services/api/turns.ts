@@ -37,7 +37,6 @@ export function createTurns({ clock, onRefused }: TurnOptions) {
       response: ServerResponse,
       answer: () => Promise<void>,
     ): Promise<void> {
-      if (response.socket === null && !response.destroyed) await isNext(response);
       await queues[kind].inTurn(userId, async () => {
         await answer();
         await new Promise<void>((resolve) => finished(response, () => resolve()));
@@ -45,12 +44,3 @@ export function createTurns({ clock, onRefused }: TurnOptions) {
     },
   };
 }
-
-/**
- * Resolves when all answers before this one of its connection are out, or the connection is gone. Otherwise a turn could be
- * held by an answer behind one that waits for a turn.
- */
-const isNext = (response: ServerResponse): Promise<void> =>
-  new Promise((resolve) => {
-    response.once("socket", () => resolve()).once("close", () => resolve());
-  });
