@@ -49,6 +49,9 @@ describe("when a service is gone", () => {
   test("line 28: tasks stopped: 503 for tasks, the account still works, nothing is ready", async () => {
     await stopProcess(child("tasks").child);
     await expectUnavailable("/tasks", person.tokens.accessToken);
+    // More than one person's may be under way: it is not for that that they are refused.
+    const many = await Promise.all(Array.from({ length: 40 }, () => person.http.get("/tasks")));
+    expect([...new Set(many.map(({ status }) => status))]).toEqual([503]);
     expect((await person.http.get("/auth/me")).status).toBe(200);
     expect((await httpFor(mesh).get("/tasks")).status).toBe(401);
     expect((await httpFor(mesh).get("/health/live")).status).toBe(200);

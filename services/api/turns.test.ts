@@ -28,6 +28,7 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
   const [, userId = "", size] = String(request.url).split("/");
   const answer = async (): Promise<void> => {
     begun.push(userId);
+    if (size === "never") return new Promise(() => {});
     response.end(size === "small" ? "page" : PAGE);
   };
   const kind = request.method === "GET" ? "read" : "write";
@@ -66,5 +67,14 @@ test("whoever waits for longer than two seconds for such is told so", async () =
   const another = read(`/${ADA}/small`);
   expect(String(await once(another, "data"))).toContain("429 Too Many Requests");
   expect(refused).toEqual(["read"]);
+  for (const socket of [...sockets, another]) socket.destroy();
+});
+
+test("whoever waits for longer than two seconds while no answer comes is not told that it is too much", async () => {
+  const sockets = Array.from({ length: 16 }, () => read(`/${ADA}/never`));
+  await whenBegun(16);
+  const another = read(`/${ADA}/small`);
+  expect(String(await once(another, "data"))).toContain("503 Service Unavailable");
+  expect(refused).toEqual([]);
   for (const socket of [...sockets, another]) socket.destroy();
 });

@@ -37,10 +37,11 @@ export function createTurns({ clock, onRefused }: TurnOptions) {
       response: ServerResponse,
       answer: () => Promise<void>,
     ): Promise<void> {
-      await queues[kind].inTurn(userId, async () => {
-        await answer();
-        await new Promise<void>((resolve) => finished(response, () => resolve()));
-      });
+      await queues[kind].inTurn(
+        userId,
+        answer,
+        () => new Promise((resolve) => void finished(response, () => resolve())),
+      );
     },
   };
 }

@@ -1,5 +1,6 @@
 import { createTurns, type TurnKind } from "./turns.logic.ts";
 
+const UNAVAILABLE = { code: 503, type: "unavailable" };
 const TOO_MANY = { code: 429, type: "too_many_requests", data: { retryAfter: 2 } };
 const [ADA, BOB] = ["ada", "bob"];
 
@@ -8,8 +9,8 @@ const clock = () => now;
 
 /** Work that ends when the test says so. */
 function buildWork() {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  return { work: jest.fn(() => promise), finish: () => resolve("done") };
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  return { work: jest.fn(() => promise), finish: () => resolve("done"), fail: reject };
 }
 
 const nextTurn = () => new Promise(setImmediate);
@@ -46,6 +47,36 @@ describe.each(kinds)("turns of the kind %s", (kind, waiting) => {
     expect(settled.at(-1)).toMatchObject({ reason: TOO_MANY });
     expect(works.filter(({ work }) => work.mock.calls.length > 0)).toHaveLength(2);
     expect(refusals).toEqual(["full", ...Array.from({ length: waiting }, () => "late")]);
+  });
+
+  it("are unavailable when nothing of that person's is done while they wait", async () => {
+    jest.useFakeTimers({ doNotFake: ["setImmediate", "nextTick", "performance"] });
+    const onRefused = jest.fn();
+    const turns = createTurns(kind, { clock, onRefused });
+    const works = [buildWork(), buildWork()];
+    const running = works.map(({ work }) => turns.inTurn(ADA, work));
+    await nextTurn();
+    now += 1_000;
+    const waiting = turns.inTurn(ADA, async () => "too late");
+    now += 2_000;
+    jest.advanceTimersByTime(2_000);
+    jest.useRealTimers();
+    await expect(waiting).rejects.toMatchObject(UNAVAILABLE);
+    for (const { finish } of works) finish();
+    await Promise.all(running);
+    expect(onRefused).not.toHaveBeenCalled();
+  });
+
+  it("are unavailable when all before them failed", async () => {
+    const turns = createTurns(kind, { clock });
+    const works = [buildWork(), buildWork()];
+    const running = Promise.allSettled(works.map(({ work }) => turns.inTurn(ADA, work)));
+    const waiting = turns.inTurn(ADA, async () => "too late");
+    await nextTurn();
+    now += 2_001;
+    for (const { fail } of works) fail(new Error("no database"));
+    await expect(waiting).rejects.toMatchObject(UNAVAILABLE);
+    await running;
   });
 
   it("that fail make room like others, and nothing is kept of who has none any more", async () => {
