@@ -149,6 +149,12 @@ describe("a call of a request", () => {
     expect(bus.tries.length).toBeLessThan(10);
   });
 
+  it("waits between tries when the only node there is has not taken it", async () => {
+    const bus = makeBus([{ error: notThere("one") }], ["one"]);
+    await expect(bus.run()).rejects.toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
+    expect(bus.tries.length).toBeLessThanOrEqual(21);
+  });
+
   it("gives up within the deadline, and sooner when there is no node at all", async () => {
     const error = new Errors.ServiceNotFoundError({ action: ACTION });
     const nobody = makeBus([{ error }], []);

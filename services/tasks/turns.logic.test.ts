@@ -27,8 +27,14 @@ describe.each(kinds)("turns of the kind %s", (kind, waiting) => {
     const answers = works.map(({ work }) => turns.inTurn(ADA, work));
     expect(await turns.inTurn(BOB, async () => "Bob's")).toBe("Bob's");
     expect(works.map(({ work }) => work.mock.calls.length)).toEqual([1, 1, 0, 0]);
-    for (const { finish } of works) finish();
-    expect(await Promise.all(answers)).toEqual(["done", "done", "done", "done"]);
+    works[0]?.finish();
+    await nextTurn();
+    const fifth = buildWork();
+    const last = turns.inTurn(ADA, fifth.work);
+    await nextTurn();
+    expect([...works, fifth].map(({ work }) => work.mock.calls.length)).toEqual([1, 1, 1, 0, 0]);
+    for (const { finish } of [...works, fifth]) finish();
+    expect(await Promise.all([...answers, last])).toEqual(Array(5).fill("done"));
   });
 
   it(`are refused when ${waiting} of the same person wait, and when one has waited for two seconds`, async () => {
