@@ -43,6 +43,7 @@ describe("a line of the log", () => {
       to: "ada@example.com",
       link: "http://x/#token=tmm_AaIPx8GZcW",
       tokens: 3,
+      said: "it is 'here'",
       at: new Date(0),
     };
     expect(lineOf((logger) => logger.info(shown, "mail")).fields).toMatchObject({

@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import fc from "fast-check";
+import jwt from "jsonwebtoken";
 import { flipBit, forge, forgeries, newKeyPair } from "../tests/support/forged-tokens.ts";
 import { createPassportVerifier, type Identity, PASSPORT_TYPE, type PublicJwk } from "./passport.ts";
 
@@ -81,13 +82,14 @@ describe("a passport", () => {
   });
 
   it("is verified once and then remembered", async () => {
-    const { verify, keys, fetchKeys, passport, time, expiry } = setUp();
+    const { verify, fetchKeys, passport, time, expiry } = setUp();
+    const signatures = jest.spyOn(jwt, "verify");
     await verify(passport);
-    keys.length = 0;
     time.now = expiry - 1;
 
     expect(await verify(passport)).toEqual(IDENTITY);
-    expect(fetchKeys).toHaveBeenCalledTimes(1);
+    expect([fetchKeys, signatures].map(({ mock }) => mock.calls.length)).toEqual([1, 1]);
+    signatures.mockRestore();
   });
 
   it("line 13, line 29: is refused in every forged form, and nobody is asked but auth", async () => {
@@ -103,6 +105,7 @@ describe("a passport", () => {
       ["an unknown role", forge(header, { ...claims, role: "root" }, pair.privateKey)],
       ["a list of roles", forge(header, { ...claims, role: ["admin"] }, pair.privateKey)],
       ["no time zone", forge(header, { ...claims, tz: undefined }, pair.privateKey)],
+      ["a longer life than auth gives", forge(header, { ...claims, exp: claims.iat + 121 }, pair.privateKey)],
       ["5,000 characters", forge(header, { ...claims, more: "x".repeat(5_000) }, pair.privateKey)],
     ] as const;
 
@@ -185,6 +188,17 @@ describe("auth's keys", () => {
     await flood();
     await flood();
     expect(fetchKeys).toHaveBeenCalledTimes(2);
+  });
+
+  it("are asked for again in time, however many key ids are made up meanwhile", async () => {
+    const { verify, keys, jwk, header, claims, pair, passport, time } = setUp();
+    await verify(passport);
+    const rotated = newKeyPair();
+    for (const end = time.now + 6_000; time.now < end; time.now += 500) {
+      await outcome(verify(forge({ ...header, kid: `made up ${time.now}` }, claims, pair.privateKey)));
+      if (keys.length === 1) keys.unshift(jwk("key-2", rotated));
+    }
+    expect(await verify(forge({ ...header, kid: "key-2" }, claims, rotated.privateKey))).toEqual(IDENTITY);
   });
 
   it("are asked for again when a passport names a new one, however new the others are", async () => {

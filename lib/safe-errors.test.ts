@@ -1,5 +1,6 @@
 import { ServiceBroker } from "moleculer";
 import { DatabaseError } from "sequelize";
+import { notFound } from "./errors.ts";
 import { safeErrors } from "./safe-errors.ts";
 
 /** What a caller gets when an action fails with this. */
@@ -36,4 +37,8 @@ it.each([
 
 it("a statement that is wrong is a fault of ours", async () => {
   expect(await failWith(fromDatabase("column x does not exist", "42703"))).toEqual([500, "internal"]);
+});
+
+it("what a caller may know is told as it is", async () => {
+  expect(await failWith(notFound("task"))).toEqual([404, "not_found"]);
 });
