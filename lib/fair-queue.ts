@@ -14,15 +14,18 @@ export interface FairQueueOptions
 
 export type FairQueue = ReturnType<typeof createFairQueue>;
 
+/** Waits for something that whoever has the turn has to do: send the rest, take the answer. */
+export type WaitForThem = <T>(theirs: () => Promise<T>) => Promise<T>;
+
 /** Whoever has work that runs or waits. */
 interface Person {
   queue: BoundedQueue;
   /** Of all their work. */
   count: number;
-  /** Of what is done and keeps its turn. */
-  kept: number;
-  /** When some last succeeded, or the first of it was asked for. */
-  doneAt: number;
+  /** Of the work that waits for them. */
+  waitsForThem: number;
+  /** When they last had something done, or did something themselves. */
+  lastStep: number;
 }
 
 /** A bounded queue each for whoever has work: theirs waits for theirs, and for nobody else's. */
@@ -30,8 +33,8 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
   const people = new Map<string, Person>();
 
   function newPerson(): Person {
-    // They may be refused for what is not theirs: a server that does not answer.
-    const isStuck = (): boolean => person.kept === 0 && clock() - person.doneAt >= MAX_WAIT;
+    // A server that does not answer is no fault of theirs.
+    const isStuck = (): boolean => person.waitsForThem === 0 && clock() - person.lastStep >= MAX_WAIT;
     const queue = createBoundedQueue({
       ...limits,
       clock,
@@ -42,29 +45,32 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
         if (!isStuck()) onRefused?.(reason);
       },
     });
-    const person: Person = { queue, count: 0, kept: 0, doneAt: clock() };
+    const person: Person = { queue, count: 0, waitsForThem: 0, lastStep: clock() };
     return person;
   }
 
   return {
     /**
-     * @param keeping resolves when the turn is over, which can be later than that the work is done
      * @throws too_many_requests when too many of this one's wait, or one has waited for too long; unavailable when nothing of
-     * this one's succeeded meanwhile
+     * this one's succeeded meanwhile, and none waited for them
      */
-    async inTurn<T>(id: string, work: () => Promise<T>, keeping?: () => Promise<void>): Promise<T> {
+    async inTurn<T>(id: string, work: (waitForThem: WaitForThem) => Promise<T>): Promise<T> {
       const person = people.get(id) ?? newPerson();
       people.set(id, person);
+      const waitForThem: WaitForThem = async (theirs) => {
+        person.waitsForThem += 1;
+        try {
+          return await theirs();
+        } finally {
+          person.waitsForThem -= 1;
+          person.lastStep = clock();
+        }
+      };
       person.count += 1;
       try {
         return await person.queue.run(async () => {
-          const result = await work();
-          person.doneAt = clock();
-          if (keeping) {
-            person.kept += 1;
-            await keeping();
-            person.kept -= 1;
-          }
+          const result = await work(waitForThem);
+          person.lastStep = clock();
           return result;
         });
       } finally {

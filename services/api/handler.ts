@@ -6,6 +6,7 @@ import { isIdempotencyKey } from "../../lib/action.ts";
 import { networkOf } from "../../lib/address.ts";
 import type { ResultOf } from "../../lib/bus.ts";
 import { problem } from "../../lib/errors.ts";
+import type { WaitForThem } from "../../lib/fair-queue.ts";
 import { busOf, type Call, createCalls } from "./calls.ts";
 import { clientAddress } from "./client-address.ts";
 import { readConditions } from "./conditions.ts";
@@ -50,11 +51,6 @@ export function createHandler(route: Route, options: HandlerOptions): Handler {
     const delivery = deliveryOf(route, request);
     const resumed = route.stream ? readLastEventId(request) : {};
     const meta = { client, passport: caller?.passport, ...delivery };
-    const incoming = {
-      sender: caller?.user.id ?? networkOf(client.address ?? ""),
-      bytes: bytesToCome(request),
-      read: () => notCounting(() => readBody(route.method, request, response)),
-    };
     const ask = async (body: Buffer) => {
       const params = readParams(route, { url: request.url ?? "", body, path: pathParams(request) });
       return call({
@@ -64,14 +60,19 @@ export function createHandler(route: Route, options: HandlerOptions): Handler {
         again: route.method === "GET" || route.repeatable ? "always" : (route.again ?? "never"),
       });
     };
-    const answer = async () => {
+    const answer = async (waitForThem: WaitForThem) => {
+      const incoming = {
+        sender: caller?.user.id ?? networkOf(client.address ?? ""),
+        bytes: bytesToCome(request),
+        read: () => waitForThem(() => notCounting(() => readBody(route.method, request, response))),
+      };
       const result = await largeBodies.take(incoming, ask);
       if (ctx.meta.replayed === true && "idempotencyKey" in delivery)
         response.setHeader("Idempotency-Replayed", "true");
       if (route.stream && caller) follow(request, response, caller, Number(Object(result).seq));
       else respond(route, request, response, result);
     };
-    if (!caller || route.stream) return answer();
+    if (!caller || route.stream) return answer((theirs) => theirs());
     const kind = route.method === "GET" ? "read" : "write";
     return turns.inTurn({ userId: caller.user.id, kind }, response, answer);
   };

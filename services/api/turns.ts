@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { finished } from "node:stream";
-import { createFairQueue } from "../../lib/fair-queue.ts";
+import { createFairQueue, type WaitForThem } from "../../lib/fair-queue.ts";
 
 /**
  * Of one person, in one process: so many at a time, more than a browser has connections, and so many more wait. What is
@@ -30,18 +30,17 @@ export function createTurns({ clock, onRefused }: TurnOptions) {
     /**
      * Answers a request. Its turn is over when the client has taken the answer.
      *
-     * @throws too_many_requests when too many of this person's wait, or one has waited for too long; what `answer` throws
+     * @throws too_many_requests when too many of this person's wait, or one has waited for too long; unavailable when that is no
+     * fault of theirs; what `answer` throws
      */
-    async inTurn(
+    inTurn: (
       { userId, kind }: { userId: string; kind: TurnKind },
       response: ServerResponse,
-      answer: () => Promise<void>,
-    ): Promise<void> {
-      await queues[kind].inTurn(
-        userId,
-        answer,
-        () => new Promise((resolve) => void finished(response, () => resolve())),
-      );
-    },
+      answer: (waitForThem: WaitForThem) => Promise<void>,
+    ): Promise<void> =>
+      queues[kind].inTurn(userId, async (waitForThem) => {
+        await answer(waitForThem);
+        await waitForThem(() => new Promise<void>((resolve) => void finished(response, () => resolve())));
+      }),
   };
 }

@@ -21,7 +21,7 @@ describe("emptying the trash", () => {
       announce: (each) => announced.push(each),
       inTurn: async (userId, work) => {
         turns.push(userId);
-        return work();
+        return work((theirs) => theirs());
       },
     });
     await trash.empty({ userId: "ada" });

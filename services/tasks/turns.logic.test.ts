@@ -73,6 +73,31 @@ describe.each(kinds)("turns of the kind %s", (kind, waiting) => {
     expect(onRefused).not.toHaveBeenCalled();
   });
 
+  it.each([
+    ["wait for that person", "not yet"],
+    ["have waited for that person until just now", "just now"],
+  ])("are too many when those that run %s", async (_, finished) => {
+    const turns = createTurns(kind, { clock });
+    const [theirs, ours] = [buildWork(), buildWork()];
+    const running = [1, 2].map(() =>
+      turns.inTurn(ADA, async (waitForThem) => {
+        await waitForThem(theirs.work);
+        return ours.work();
+      }),
+    );
+    await nextTurn();
+    jest.useFakeTimers({ doNotFake: ["setImmediate", "nextTick", "performance"] });
+    const waiting = turns.inTurn(ADA, async () => "too late");
+    now += 2_000;
+    if (finished === "just now") theirs.finish();
+    await nextTurn();
+    jest.advanceTimersByTime(2_000);
+    jest.useRealTimers();
+    await expect(waiting).rejects.toMatchObject(TOO_MANY);
+    for (const { finish } of [theirs, ours]) finish();
+    await Promise.all(running);
+  });
+
   it("are unavailable when all before them failed", async () => {
     const turns = createTurns(kind, { clock });
     const works = [buildWork(), buildWork()];
