@@ -1,3 +1,4 @@
+import { Errors } from "moleculer";
 import { type BoundedQueue, type BoundedQueueOptions, createBoundedQueue } from "./bounded-queue.ts";
 import { problem, unavailable } from "./errors.ts";
 
@@ -24,8 +25,8 @@ interface Person {
   count: number;
   /** Of the work that waits for them. */
   waitsForThem: number;
-  /** When they last had something done, or did something themselves. */
-  lastStep: number;
+  /** When they last had an answer. What passes while work waits for them does not count. */
+  answeredAt: number;
 }
 
 /** A bounded queue each for whoever has work: theirs waits for theirs, and for nobody else's. */
@@ -34,7 +35,7 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
 
   function newPerson(): Person {
     // A server that does not answer is no fault of theirs.
-    const isStuck = (): boolean => person.waitsForThem === 0 && clock() - person.lastStep >= MAX_WAIT;
+    const isStuck = (): boolean => person.waitsForThem === 0 && clock() - person.answeredAt >= MAX_WAIT;
     const queue = createBoundedQueue({
       ...limits,
       clock,
@@ -45,33 +46,39 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
         if (!isStuck()) onRefused?.(reason);
       },
     });
-    const person: Person = { queue, count: 0, waitsForThem: 0, lastStep: clock() };
+    const person: Person = { queue, count: 0, waitsForThem: 0, answeredAt: clock() };
     return person;
   }
 
   return {
     /**
      * @throws too_many_requests when too many of this one's wait, or one has waited for too long; unavailable when nothing of
-     * this one's succeeded meanwhile, and none waited for them
+     * this one's was answered meanwhile, and none waited for them
      */
     async inTurn<T>(id: string, work: (waitForThem: WaitForThem) => Promise<T>): Promise<T> {
       const person = people.get(id) ?? newPerson();
       people.set(id, person);
       const waitForThem: WaitForThem = async (theirs) => {
+        const beganAt = clock();
         person.waitsForThem += 1;
         try {
           return await theirs();
         } finally {
           person.waitsForThem -= 1;
-          person.lastStep = clock();
+          person.answeredAt = Math.min(clock(), person.answeredAt + clock() - beganAt);
         }
       };
       person.count += 1;
       try {
         return await person.queue.run(async () => {
-          const result = await work(waitForThem);
-          person.lastStep = clock();
-          return result;
+          try {
+            const result = await work(waitForThem);
+            person.answeredAt = clock();
+            return result;
+          } catch (error) {
+            if (isAnswer(error)) person.answeredAt = clock();
+            throw error;
+          }
         });
       } finally {
         person.count -= 1;
@@ -83,3 +90,6 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
     people: (): number => people.size,
   };
 }
+
+/** A refusal, not an outage: those could be tried again, by Moleculer's own word. */
+const isAnswer = (error: unknown): boolean => error instanceof Errors.MoleculerError && !error.retryable;

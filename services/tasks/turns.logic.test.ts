@@ -1,3 +1,5 @@
+import { Errors } from "moleculer";
+import { notFound } from "../../lib/errors.ts";
 import { createTurns, type TurnKind } from "./turns.logic.ts";
 
 const UNAVAILABLE = { code: 503, type: "unavailable" };
@@ -98,15 +100,51 @@ describe.each(kinds)("turns of the kind %s", (kind, waiting) => {
     await Promise.all(running);
   });
 
-  it("are unavailable when all before them failed", async () => {
+  it.each([
+    ["unavailable when all before them failed", new Error("no database"), UNAVAILABLE],
+    ["unavailable when nobody took them", new Errors.ServiceNotFoundError({ action: "x" }), UNAVAILABLE],
+    ["too many when those before them were refused", notFound("task"), TOO_MANY],
+  ])("are %s", async (_, failure, refusal) => {
     const turns = createTurns(kind, { clock });
     const works = [buildWork(), buildWork()];
-    const running = Promise.allSettled(works.map(({ work }) => turns.inTurn(ADA, work)));
+    // What comes at once is no sign that anybody is at work.
+    const running = Promise.allSettled(
+      works.map(({ work }) =>
+        turns.inTurn(ADA, async (waitForThem) => {
+          await waitForThem(async () => {});
+          return work();
+        }),
+      ),
+    );
     const waiting = turns.inTurn(ADA, async () => "too late");
     await nextTurn();
     now += 2_001;
-    for (const { fail } of works) fail(new Error("no database"));
+    for (const { fail } of works) fail(failure);
+    await expect(waiting).rejects.toMatchObject(refusal);
+    await running;
+  });
+
+  it("are unavailable, too, when failures have let others begin meanwhile", async () => {
+    const turns = createTurns(kind, { clock });
+    const works = Array.from({ length: 4 }, buildWork);
+    const begin = ({ work }: (typeof works)[number]) =>
+      turns.inTurn(ADA, async (waitForThem) => {
+        await waitForThem(async () => {});
+        return work();
+      });
+    const running = Promise.allSettled(works.map(begin));
+    await nextTurn();
+    jest.useFakeTimers({ doNotFake: ["setImmediate", "nextTick", "performance"] });
+    now += 500;
+    const waiting = turns.inTurn(ADA, async () => "too late");
+    now += 1_500;
+    for (const { fail } of works.slice(0, 2)) fail(new Error("no database"));
+    await nextTurn();
+    now += 500;
+    jest.advanceTimersByTime(2_000);
+    jest.useRealTimers();
     await expect(waiting).rejects.toMatchObject(UNAVAILABLE);
+    for (const { finish } of works) finish();
     await running;
   });
 
