@@ -81,7 +81,9 @@ export const help: Record<ProblemCode, Help> = {
     path: "/auth/login",
   },
   forbidden: {
-    advice: "Your account is not allowed to do this. Another access token of the same person won’t help.",
+    advice:
+      "Your account is not allowed to do this, or only when you have signed in with the password: an API token " +
+      "can’t do everything.",
     detail: "This is not allowed.",
     path: "/tasks",
   },

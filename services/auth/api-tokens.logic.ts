@@ -2,7 +2,6 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { validate as isUuid, parse as parseUuid, v7 as uuidv7 } from "uuid";
 import type { Caller } from "../../lib/action.ts";
 import { notFound, problem } from "../../lib/errors.ts";
-import type { Scope } from "../../lib/passport.ts";
 import type { ApiTokenRepository, ApiTokenRow } from "./api-tokens.repository.ts";
 import type { ApiToken, NewApiToken } from "./api-tokens.schema.ts";
 import type { Audit } from "./audit.logic.ts";
@@ -47,14 +46,15 @@ interface ApiTokenOptions {
 export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions) {
   return {
     /**
-     * @throws insufficient_scope when it would be allowed more than who makes it; forbidden when there are too many;
-     * validation_failed; invalid_token
+     * For who is signed in: what leaked could make others, which stay when it is deleted.
+     *
+     * @throws forbidden to an API token, and when there are too many; validation_failed; invalid_token
      */
     async create(
-      { userId, scopes, sessionId, from: client }: Caller,
+      { userId, sessionId, from: client }: Caller,
       wanted: NewApiToken,
     ): Promise<ApiToken & { token: string }> {
-      requireScopes(scopes, wanted.scopes);
+      if (sessionId === null) throw problem("forbidden", "Sign in with the password to make an API token.");
       const now = clock();
       const expiresAt = wanted.expiresAt === null ? null : new Date(wanted.expiresAt);
       if (expiresAt && expiresAt.getTime() <= now) {
@@ -110,13 +110,4 @@ export function createApiTokenLogic({ apiTokens, audit, clock }: ApiTokenOptions
       return null;
     },
   };
-}
-
-function requireScopes(held: readonly Scope[], wanted: Scope[]): void {
-  const missing = wanted.filter((scope) => !held.includes(scope));
-  if (missing.length > 0) {
-    throw problem("insufficient_scope", `These scopes are not yours to give: ${missing.join(", ")}.`, {
-      scope: missing.join(" "),
-    });
-  }
 }

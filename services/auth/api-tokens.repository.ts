@@ -16,10 +16,10 @@ export function createApiTokenRepository(database: Sequelize) {
 
   return {
     /**
-     * For who may still make tokens: the session, or else some API token for the account, is still there, where a
-     * password reset may have ended it since; one that comes later finds the token and deletes it.
+     * For a session that is still there, where a password reset may have ended it since; one that comes later finds the
+     * token and deletes it.
      */
-    async insertFor(sessionId: string | null, token: ApiTokenRow, most: number): Promise<Insertion> {
+    async insertFor(sessionId: string, token: ApiTokenRow, most: number): Promise<Insertion> {
       return database.transaction(async (transaction) => {
         const query = async (sql: string, bind: unknown[]) =>
           (await database.query(sql, { bind, type: QueryTypes.SELECT, transaction })).length > 0;
@@ -28,17 +28,11 @@ export function createApiTokenRepository(database: Sequelize) {
           "SELECT FROM auth.users WHERE id = $1 AND disabled_at IS NULL FOR NO KEY UPDATE",
           [token.userId],
         );
-        const allowed =
-          active &&
-          (sessionId === null
-            ? await query("SELECT FROM auth.api_tokens WHERE user_id = $1 AND 'account' = ANY (scopes)", [
-                token.userId,
-              ])
-            : await query("SELECT FROM auth.sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL", [
-                sessionId,
-                token.userId,
-              ]));
-        if (!allowed) return "not allowed";
+        const signedIn = await query(
+          "SELECT FROM auth.sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL",
+          [sessionId, token.userId],
+        );
+        if (!active || !signedIn) return "not allowed";
         const count = await ApiToken.count({ where: { userId: token.userId }, transaction });
         if (count >= most) return "too many";
         await ApiToken.create(token, { transaction });

@@ -33,7 +33,7 @@ export const apiTokenActions = {
   createToken: {
     summary: "Create an API token",
     scope: "account",
-    description: "The token is shown this once. It can't be given more than who makes it may do.",
+    description: "The token is shown this once. Sign in to make one: an API token can't make another.",
     params: Joi.object<NewApiToken, true>({
       name: text().trim().min(1).max(100).required().example("Nightly export"),
       scopes: scopes.min(1).unique().required(),
@@ -51,7 +51,7 @@ export const apiTokenActions = {
       ...apiTokenFields,
       token: Joi.string().required().description("Shown this once").example("tmp_AZ…"),
     }).meta({ title: "CreatedApiToken" }),
-    errors: ["insufficient_scope", "forbidden"],
+    errors: ["forbidden"],
   },
   listTokens: {
     summary: "List your API tokens",

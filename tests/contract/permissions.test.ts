@@ -86,7 +86,7 @@ const cases: Record<string, Case> = {
   "GET /auth/sessions": {},
   "DELETE /auth/sessions": { spends: true },
   "DELETE /auth/sessions/:id": { thing: session },
-  "POST /auth/tokens": { body: () => ({ name: "A script", scopes: ["account"] }) },
+  "POST /auth/tokens": { body: () => ({ name: "A script", scopes: ["account"] }), but: { account: 403 } },
   "GET /auth/tokens": {},
   "DELETE /auth/tokens/:id": { thing: apiToken },
   "GET /users": {},
