@@ -2,7 +2,7 @@ import { distance } from "fastest-levenshtein";
 import type Joi from "joi";
 import { Errors, Validators } from "moleculer";
 import { MAX_VIOLATIONS, type Violation, validationFailed } from "./errors.ts";
-import { assertFewValues, countValues } from "./input-size.ts";
+import { countValues } from "./input-size.ts";
 
 /** Joi's error types under the names that clients see; all others are `wrong_type` or `invalid_format`. */
 const CODES: Record<string, string> = {
@@ -77,7 +77,6 @@ function prepared(schema: Joi.ObjectSchema): Joi.ObjectSchema {
  */
 export function validate<T>(schema: Joi.ObjectSchema<T>, input: unknown): T {
   const count = countValues(input);
-  assertFewValues(count);
   const ours = prepared(schema);
   const isLarge = count > MAX_VALUES_TO_EXPLAIN;
   const { value, error } = (isLarge ? ours.prefs({ abortEarly: true }) : ours).validate(input);

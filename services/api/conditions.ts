@@ -4,7 +4,7 @@ import { problem } from "../../lib/errors.ts";
 /** RFC 9110, section 8.8.3: with commas in it, also. */
 const ENTITY_TAGS = /(W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 /** What `entityTag` makes. */
-const OURS = /^"(\d{1,9})"$/;
+const OURS = /^"([1-9]\d{0,8})"$/;
 
 /** The ETag of a version: strong, since a version says everything about its resource. */
 export const entityTag = (version: number): string => `"${version}"`;

@@ -43,6 +43,7 @@ describe.each(systems)("conditional requests, %s", (_mode, system) => {
       () => person.http.delete(path, undefined, ifMatch('"1"')),
       () => person.http.post(`${path}/revert`, { version: 1 }, ifMatch('"1"')),
       () => person.http.patch(path, { title: "C" }, ifMatch('"abc"')),
+      () => person.http.patch(path, { title: "C" }, ifMatch('"02"')),
       () => person.http.patch(path, { title: "C" }, ifMatch('W/"2"')),
       () => person.http.patch(path, { title: "C" }, ifNoneMatch('"2"')),
       () => person.http.patch(path, { title: "C" }, ifNoneMatch("*")),

@@ -130,6 +130,30 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
       expect({ status, body }).toMatchObject({ status: expected, body: { code } });
     });
 
+    test("line 27: more than a hundred levels are refused where any value is taken", async () => {
+      const { http } = await buildPerson(system);
+      for (const depth of [100, 3_000, 7_000]) {
+        const raw = `{"atomic":false,"operations":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+        expect(await http.send("POST", "/tasks/bulk", { raw, headers: JSON_TYPE })).toMatchObject({
+          status: 422,
+          body: { errors: [{ code: "too_deep" }] },
+        });
+      }
+    });
+
+    test("a number that is larger than any is none, and clears nothing", async () => {
+      const person = await buildPerson(system);
+      const task = await buildTask(person, { due: "2026-12-01" });
+      const patch = (raw: string) =>
+        person.http.send("PATCH", `/tasks/${task.id}`, { raw, headers: JSON_TYPE });
+      for (const raw of ['{"due":1e999}', '{"due":-1e999}'])
+        expect(await patch(raw)).toMatchObject({
+          status: 422,
+          body: { errors: [{ pointer: "/due", code: "too_large" }] },
+        });
+      expect((await person.http.get(`/tasks/${task.id}`)).body).toEqual(task);
+    });
+
     test("line 27: 10,000 and 400,000 nested brackets are refused", async () => {
       for (const depth of [10_000, 400_000]) {
         const raw = `{"email":${"[".repeat(depth)}${"]".repeat(depth)},"password":"x"}`;
