@@ -135,8 +135,10 @@ describe("a call of a request", () => {
     expect(await bus.run()).toBe("done");
     expect(bus.tries.map(({ nodeID }) => nodeID)).toEqual([undefined, "two", "two", "two"]);
     const long = makeBus([{ error: timedOut("one"), after: 1_500 }, { error }]);
-    await expect(long.run()).rejects.toBe(error);
+    await expect(long.run({ meta: { idempotencyKey: "k" } })).rejects.toBe(error);
     expect(long.tries.length).toBeLessThan(40);
+    const keyless = makeBus([{ error: timedOut("one"), after: 1_500 }, { error }]);
+    await expect(keyless.run()).rejects.toMatchObject({ type: "unavailable" });
   });
 
   it("waits between tries when it is the gateway that is not connected", async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Errors, type ServiceBroker } from "moleculer";
-import { isProblem } from "../../lib/errors.ts";
+import { isProblem, unavailable } from "../../lib/errors.ts";
 
 /** Milliseconds for all calls of one request: what the client is promised is an answer within five seconds. */
 const DEADLINE = 4_500;
@@ -118,7 +118,10 @@ export function createCalls({ call, nodesOf, now, wait }: Bus) {
           (failure.kind === "gone" && again !== "never") ||
           (failure.kind === "once more" && again !== "never" && tries === 1) ||
           (failure.kind === "not done" && passed() < PATIENCE);
-        if (!worthwhile || passed() + PAUSE >= DEADLINE) throw error;
+        if (!worthwhile || passed() + PAUSE >= DEADLINE) {
+          // Who sent no key is not told of one.
+          throw overtook && "operationId" in meta ? unavailable() : error;
+        }
         // A node that knows of another try will know when it is done, whereas the one that is at it may stand still.
         if (failure.nodeID !== undefined && !overtook) tried.add(failure.nodeID);
         // At once only from one node to the next: whatever else failed would fail again.
