@@ -29,8 +29,9 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
   protected heardAt = 0;
   /** Whether RabbitMQ takes no messages from this connection: it is short of memory or disk. */
   protected isBlocked = false;
-  /** When this process last had time for itself. */
+  /** When this process last had time for itself, and when the time before. */
   private lookedAt = 0;
+  private lookedBefore = 0;
   private listening: NodeJS.Timeout | undefined;
 
   /** Whether this node hears and is heard. Moleculer's own flags stay true when only the channel is lost. */
@@ -116,11 +117,12 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
 
   /** Notices from now on when heartbeats don't come in, and when this process stood still. */
   private listen(): void {
-    this.heardAt = this.lookedAt = performance.now();
+    this.heardAt = this.lookedAt = this.lookedBefore = performance.now();
     clearInterval(this.listening);
     this.listening = setInterval(() => {
       // Another connection would be blocked like this one.
       if ((this.isDeaf && !this.isBlocked) || this.stoodStill) this.renew();
+      this.lookedBefore = this.lookedAt;
       this.lookedAt = performance.now();
     }, LISTEN_EVERY);
     this.listening.unref();
@@ -129,7 +131,16 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
   /** Whether nobody waits any more for an answer to what came in meanwhile: it was left, or asked of another node. */
   protected get stoodStill(): boolean {
     const { requestTimeout } = this.broker.options;
-    return performance.now() - this.lookedAt > (requestTimeout || Number.POSITIVE_INFINITY);
+    return this.stoodStillFor > (requestTimeout || Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Milliseconds that this process may have stood still just now: as old may be what comes in. Also at the first look after
+   * it, which can come before anything is read.
+   */
+  protected get stoodStillFor(): number {
+    const longest = Math.max(performance.now() - this.lookedAt, this.lookedAt - this.lookedBefore);
+    return longest > 2 * LISTEN_EVERY ? longest : 0;
   }
 
   /** Gives the connection up; its end makes another. */

@@ -94,6 +94,10 @@ export class AmqpTransporter extends ReconnectingTransporter {
   override deserialize(type: string, content: Buffer): ReturnType<Base["deserialize"]> {
     const packet = super.deserialize(type, content);
     publishers.set(packet, publishers.get(content));
+    if (type === "REQ" && packet.payload.timeout > 0 && this.stoodStillFor > 0) {
+      // Below nothing, nobody waits any more (lib/request-context.ts); nothing would be for ever.
+      packet.payload.timeout = packet.payload.timeout - this.stoodStillFor || -1;
+    }
     if (type === "HEARTBEAT" && packet.payload.sender === this.nodeID) this.heardAt = performance.now();
     return packet;
   }

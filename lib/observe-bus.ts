@@ -46,7 +46,13 @@ export const observeActions = (_broker: ServiceBroker): Middleware =>
       const { traceparent, tracestate } = fields(ctx.meta);
       const trace = readTrace(traceparent, tracestate);
       const requestId = String(ctx.requestID).slice(0, MAX_REQUEST_ID);
-      const request = { requestId, startedAt, ...(trace ? { trace } : {}) };
+      const { timeout } = ctx.options;
+      const request = {
+        requestId,
+        startedAt,
+        ...(trace ? { trace } : {}),
+        ...(timeout ? { awaitedUntil: startedAt + timeout } : {}),
+      };
       const span = { kind: "server", name: action, attributes: rpc(action) } as const;
       const answer = inRequest(request, () => inSpan(span, async () => next(ctx)));
       count(answer, { action, side: "server" }, startedAt);

@@ -1,7 +1,22 @@
-import { newTrace, readTrace, writeTrace } from "./request-context.ts";
+import { assertAwaited, inRequest, newTrace, readTrace, writeTrace } from "./request-context.ts";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN = "00f067aa0ba902b7";
+
+describe("what must not be done late", () => {
+  const within = (ms: number) => () =>
+    inRequest({ requestId: "r", startedAt: 0, awaitedUntil: performance.now() + ms }, assertAwaited);
+
+  it("is refused when nobody waits for its request any more", () => {
+    expect(within(0)).toThrow(expect.objectContaining({ type: "unavailable" }));
+    expect(within(1_000)).not.toThrow();
+  });
+
+  it("has all the time where nobody asked, or said for how long", () => {
+    expect(assertAwaited).not.toThrow();
+    expect(() => inRequest({ requestId: "r", startedAt: 0 }, assertAwaited)).not.toThrow();
+  });
+});
 
 describe("a trace's context", () => {
   it("is read as W3C Trace Context has it, and written as it was read", () => {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
+import { unavailable } from "./errors.ts";
 
 /** A place in a trace: what W3C Trace Context has in `traceparent` and `tracestate`. */
 export interface TraceContext {
@@ -18,12 +19,24 @@ export interface RequestContext {
   trace?: TraceContext;
   /** `performance.now()` when this process took it over. */
   startedAt: number;
+  /** `performance.now()` when whoever asked gives up; absent where nobody does. */
+  awaitedUntil?: number;
 }
 
 const storage = new AsyncLocalStorage<RequestContext>();
 
 /** The request that the running code works on; undefined in timers and at start and stop. */
 export const currentRequest = (): RequestContext | undefined => storage.getStore();
+
+/**
+ * For what must not be done late: who asked may have asked another node since, have been answered, and gone on from there.
+ *
+ * @throws unavailable when nobody waits for the current request any more
+ */
+export function assertAwaited(): void {
+  const until = currentRequest()?.awaitedUntil;
+  if (until !== undefined && performance.now() >= until) throw unavailable();
+}
 
 /** Runs `work`, and all that follows from it, for this request. */
 export const inRequest = <T>(request: RequestContext, work: () => T): T => storage.run(request, work);

@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
 import { type Model, type ModelStatic, QueryTypes, type Sequelize, type Transaction } from "sequelize";
 import { observeQuery } from "../lib/observe-sql.ts";
+import { assertAwaited } from "../lib/request-context.ts";
 import { ask, type Statement, takeConnection } from "./connection.ts";
 import type { Pipeline } from "./pipeline.ts";
+
+/** For statements of Sequelize's own; others say `inTime`. */
+export { assertAwaited };
 
 /** Of each database that has one. */
 export const pipelines = new WeakMap<Sequelize, Pipeline>();
@@ -19,6 +23,8 @@ interface RunOptions {
    * always short and wait for no lock, since those behind it wait too.
    */
   prepared?: boolean | "pipelined";
+  /** Not sent when nobody waits for the request any more: what is done late would undo what came since. */
+  inTime?: boolean;
 }
 
 /**
@@ -30,19 +36,27 @@ export const runOn =
   async <T extends object>(
     sql: string,
     bind: unknown[],
-    { prepared = false }: RunOptions = {},
+    { prepared = false, inTime = false }: RunOptions = {},
   ): Promise<T[]> => {
-    if (transaction) return database.query<T>(sql, { bind, type: QueryTypes.SELECT, transaction });
+    if (transaction) {
+      if (inTime) assertAwaited();
+      return database.query<T>(sql, { bind, type: QueryTypes.SELECT, transaction });
+    }
     const statement = { ...(prepared ? { name: nameOf(sql) } : {}), text: sql, values: bind };
     const pipeline = prepared === "pipelined" ? pipelines.get(database) : undefined;
     return observeQuery([sql, { bind }], () =>
-      pipeline ? pipeline.query<T>(statement) : runBare<T>(database, statement),
+      pipeline ? pipeline.query<T>(statement) : runBare<T>(database, statement, inTime),
     );
   };
 
-async function runBare<T extends object>(database: Sequelize, statement: Statement): Promise<T[]> {
+async function runBare<T extends object>(
+  database: Sequelize,
+  statement: Statement,
+  inTime: boolean,
+): Promise<T[]> {
   const connection = await takeConnection(database);
   try {
+    if (inTime) assertAwaited();
     return await ask<T>(database, connection, statement);
   } finally {
     // (The pool takes none back that was destroyed.)

@@ -122,6 +122,17 @@ describe("a process", () => {
     expect(await answered("add")).toBe(1);
   }, 30_000);
 
+  it("that stood still for less than that tells what is late from what is still waited for", async () => {
+    const { child } = service;
+    child.kill("SIGSTOP");
+    const late = ask("addInTime", 1_500);
+    const inTime = ask("addInTime", 4_000);
+    await expect(late).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+    child.kill("SIGCONT");
+    expect(await inTime).toBe(1);
+    expect(await answered("count")).toBe(1);
+  }, 30_000);
+
   it("ends in order though RabbitMQ says nothing any more", async () => {
     line.silence();
     const exit = once(service.child, "exit");

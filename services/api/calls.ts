@@ -12,9 +12,9 @@ const PATIENCE = 2_000;
 const PAUSE = 100;
 
 /**
- * Whether a call that may have had an effect is made again. `always`: doing it twice is as doing it once, also when the
- * first one is late, up to the four seconds after which nobody runs it any more. `if gone`: only when its node is gone, and
- * can't be at it still: done late it would undo what came between, or is too much work to be done twice.
+ * Whether a call that may have had an effect is made again. `always`: doing it twice is as doing it once, and it is not begun
+ * when its time is over (`assertAwaited`). `if gone`: only when its node is gone, and can't be at it still: done late it would
+ * undo what came between, or is too much work to be done twice.
  */
 export type Again = "always" | "if gone" | "never";
 

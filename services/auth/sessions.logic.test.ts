@@ -1,4 +1,5 @@
 import { problem } from "../../lib/errors.ts";
+import { inRequest } from "../../lib/request-context.ts";
 import { openAccessTokens } from "../../tests/support/access-tokens.ts";
 import {
   AUTH_SECRET,
@@ -357,6 +358,20 @@ describe("a refresh token", () => {
       endedAt: new Date(time.now),
     });
     expect(audited.slice(1)).toEqual([{ event: "refresh_reuse", result: "failure", ...seen }]);
+  });
+
+  it("that comes late, when its client has gone on, ends nothing", async () => {
+    const { logic, session, refreshToken, audited } = await signIn();
+    const { refreshToken: next } = await logic.refresh({ refreshToken }, CLIENT);
+    await logic.refresh({ refreshToken: next }, CLIENT);
+    const before = await findSession(db.database, session.id);
+    audited.length = 0;
+    const late = { requestId: "r", startedAt: 0, awaitedUntil: performance.now() };
+    await expect(inRequest(late, () => logic.refresh({ refreshToken }, CLIENT))).rejects.toMatchObject({
+      type: "unavailable",
+    });
+    expect(await findSession(db.database, session.id)).toEqual(before);
+    expect(audited).toEqual([]);
   });
 
   it("that was not used for too long is refused, which ends nothing", async () => {

@@ -1,5 +1,5 @@
 import { Op, QueryTypes, type Sequelize } from "sequelize";
-import { removeOld, runOn } from "../../mixins/statements.ts";
+import { assertAwaited, removeOld, runOn } from "../../mixins/statements.ts";
 import { defineSession, type SessionRow } from "./models/session.model.ts";
 import type { UserRow } from "./users.repository.ts";
 
@@ -67,12 +67,14 @@ export function createSessionRepository(database: Sequelize) {
 
     /**
      * Locks the session, lets `decide` look at it and applies the patch it returns, as one step: of several
-     * refreshes and logouts at once, each sees what the one before it left.
+     * refreshes and logouts at once, each sees what the one before it left. Not when nobody waits for it any more: a late
+     * refresh would find its own token used, by another try and what came of it.
      */
     async change(id: string, decide: (session: SessionRow) => SessionPatch): Promise<void> {
       await database.transaction(async (transaction) => {
         const found = await Session.findOne({ where: { id }, lock: transaction.LOCK.UPDATE, transaction });
         if (!found) return;
+        assertAwaited();
         const patch = decide(found.get({ plain: true }));
         if (Object.keys(patch).length > 0) await found.update(patch, { transaction });
       });

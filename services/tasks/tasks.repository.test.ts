@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { v7 as uuidv7 } from "uuid";
+import { inRequest } from "../../lib/request-context.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
+import { createIdempotency } from "./idempotency.logic.ts";
 import { createTaskRepository, type RowPatch, type TaskRow } from "./tasks.repository.ts";
 
 let db: MigratedDatabase;
@@ -285,6 +287,41 @@ describe("a move to another time zone", () => {
     const move = { id, dueOn: "2026-12-01", dueAt: new Date("2026-11-30T15:00:00.000Z") };
     await tasks.moveDates(userId, "Asia/Tokyo", [move]);
     expect(await tasks.find(userId, id)).toMatchObject({ dueOn: "2026-12-02", dueZone: "UTC" });
+  });
+});
+
+const ALL = { due: [], created: {}, updated: {}, completed: {} };
+
+describe("a write that nobody waits for any more", () => {
+  const late = <T>(work: () => Promise<T>) =>
+    expect(inRequest({ requestId: "r", startedAt: 0, awaitedUntil: performance.now() }, work)).rejects;
+
+  it("is not done: what came since stays", async () => {
+    const row = await buildRow();
+    await late(() => update(row.userId, row.id, { title: "Late" }, T1)).toMatchObject({
+      type: "unavailable",
+    });
+    await late(() => tasks.insert([{ ...row, id: uuidv7() }])).toMatchObject({ type: "unavailable" });
+    expect(await tasks.count(row.userId, ALL)).toBe(1);
+    expect(await tasks.find(row.userId, row.id)).toEqual(row);
+    await remove(row.userId, row.id);
+    const trash = { userId: row.userId, limit: 1 };
+    await late(() => tasks.eraseTrash(trash)).toMatchObject({ type: "unavailable" });
+    expect(await tasks.eraseTrash(trash)).toHaveLength(1);
+  });
+
+  it("is not done in a transaction with its answer, either", async () => {
+    const { userId, id } = await buildRow();
+    const idempotency = createIdempotency({ tasks, announce: () => {}, clock: () => T1.getTime() });
+    const request = { userId, action: "tasks.bulk", params: {}, idempotencyKey: "k", onReplay: () => {} };
+    const bulk = () =>
+      idempotency.atomically(request, (work) =>
+        work.tasks.write(userId, [{ id, patch: { title: "x" } }], { now: T1 }),
+      );
+    await late(bulk).toMatchObject({ type: "unavailable" });
+    expect(await tasks.find(userId, id)).toMatchObject({ version: 1 });
+    await bulk();
+    expect(await tasks.find(userId, id)).toMatchObject({ version: 2 });
   });
 });
 

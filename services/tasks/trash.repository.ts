@@ -42,6 +42,7 @@ export const createTrashQueries = (run: Run, columns: string) => ({
          DELETE FROM tasks.tasks t USING old WHERE t.user_id = old.user_id AND t.id = old.id
          RETURNING t.user_id AS "userId", t.id, t.version + 1 AS version`,
       [userId, before, limit],
+      { inTime: true },
     );
   },
 

@@ -48,7 +48,7 @@ export function createWriteQueries(run: Run, Task: ModelStatic<Model<TaskRow>>, 
           `INSERT INTO tasks.tasks (${names})
            SELECT ${names} FROM jsonb_populate_recordset(NULL::tasks.tasks, $1::jsonb) WITH ORDINALITY ORDER BY ordinality`,
           [JSON.stringify(records)],
-          { prepared: true },
+          { prepared: true, inTime: true },
         ),
       );
       return inserted !== null;
@@ -100,7 +100,7 @@ export function createWriteQueries(run: Run, Task: ModelStatic<Model<TaskRow>>, 
          SELECT ${columns}, true AS matches, true AS changed FROM changed
          UNION ALL SELECT ${columns}, matches, false AS changed FROM unchanged`,
         [userId, now, JSON.stringify(wanted), operation],
-        { prepared: true },
+        { prepared: true, inTime: true },
       );
       return unlessRepeated(written);
     },

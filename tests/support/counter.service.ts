@@ -1,4 +1,5 @@
 import type { ServiceSchema } from "moleculer";
+import { assertAwaited } from "../../lib/request-context.ts";
 import { openHandler } from "./broker.ts";
 
 /** For tests that do something to its process: counts how often it was asked to. */
@@ -8,6 +9,10 @@ const service: ServiceSchema = {
   actions: {
     ready: openHandler(() => true),
     add: openHandler(() => ++count),
+    addInTime: openHandler(() => {
+      assertAwaited();
+      return ++count;
+    }),
     count: openHandler(() => count),
   },
 };
