@@ -5,8 +5,8 @@ export interface Violation {
   path: (string | number)[];
   code: string;
   detail: string;
-  /** Set by the gateway, where a request says more than the action's params: a parameter of the query string. */
-  in?: "query";
+  /** Set by the gateway for what is no param of the action: where the client wrote it. */
+  in?: "query" | "body";
 }
 
 /**

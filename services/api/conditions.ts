@@ -29,6 +29,9 @@ function readTags(request: IncomingMessage, name: "if-match" | "if-none-match"):
   return tags;
 }
 
+/** What `If-None-Match` compares: weakly, so that W/"3" is "3". `If-Match` compares strongly (RFC 9110, section 8.8.3.2). */
+const opaque = (tag: string): string => tag.replace(/^W\//, "");
+
 /** Versions among the tags; a tag that is no version matches none. */
 const versionsOf = (tags: string[]): number[] =>
   tags.flatMap((tag) => {
@@ -47,13 +50,13 @@ export function readConditions(request: IncomingMessage): { ifMatch?: number[]; 
   const any = (tags: string[]): boolean => tags[0] === "*";
   return {
     ...(match && !any(match) ? { ifMatch: versionsOf(match) } : {}),
-    ...(noneMatch && !any(noneMatch) ? { ifNoneMatch: versionsOf(noneMatch) } : {}),
+    ...(noneMatch && !any(noneMatch) ? { ifNoneMatch: versionsOf(noneMatch.map(opaque)) } : {}),
     ...(noneMatch && any(noneMatch) ? { ifMatch: [] } : {}),
   };
 }
 
-/** Whether a reader has this already. `If-None-Match` compares weakly: W/"3" is "3". @throws invalid_request */
+/** Whether a reader has this already. @throws invalid_request */
 export function isFresh(request: IncomingMessage, tag: string): boolean {
   const tags = readTags(request, "if-none-match");
-  return tags?.some((each) => each === "*" || each.replace(/^W\//, "") === tag) ?? false;
+  return tags?.some((each) => each === "*" || opaque(each) === tag) ?? false;
 }

@@ -50,10 +50,10 @@ export function readParams(
   const unexpected: Violation[] = [
     ...Object.keys(query)
       .filter((name) => route.input !== "query" || name === PROTO || Object.hasOwn(path, name))
-      .map((name) => unknown(name, "parameter", "query")),
+      .map((name) => unknown(name, "query")),
     ...Object.keys(body ?? {})
       .filter((name) => route.input !== "body" || (!route.bodyAs && isFromElsewhere(name)))
-      .map((name) => unknown(name, "field")),
+      .map((name) => unknown(name, "body")),
   ];
   if (unexpected.length > 0) throw validationFailed(unexpected);
 
@@ -62,11 +62,11 @@ export function readParams(
   return route.bodyAs === undefined ? { ...body, ...path } : { ...path, [route.bodyAs]: body ?? {} };
 }
 
-const unknown = (name: string, kind: "field" | "parameter", part?: "query"): Violation => ({
+const unknown = (name: string, part: "query" | "body"): Violation => ({
   path: [name.slice(0, 100)],
-  code: kind === "field" ? "unknown_field" : "unknown_parameter",
-  detail: `The ${kind} "${name.slice(0, 100)}" is not allowed here.`,
-  ...(part ? { in: part } : {}),
+  code: part === "body" ? "unknown_field" : "unknown_parameter",
+  detail: `The ${part === "body" ? "field" : "parameter"} "${name.slice(0, 100)}" is not allowed here.`,
+  in: part,
 });
 
 /** @throws invalid_request when it can't be decoded or a parameter comes twice */
@@ -183,13 +183,18 @@ function checkText(text: string): void {
       open.pop();
     },
     onObjectProperty: (key, _offset, _length, _line, _character, pathSupplier) => {
-      if (key === PROTO) unheard.push({ ...unknown(key, "field"), path: [...pathSupplier(), key] });
+      if (key === PROTO) unheard.push({ ...unknown(key, "body"), path: [...pathSupplier(), key] });
       if (open.at(-1)?.has(key)) repeated ??= key;
       open.at(-1)?.add(key);
     },
     onLiteralValue: (value, _offset, _length, _line, _character, pathSupplier) => {
       if (Math.abs(value) === Number.POSITIVE_INFINITY)
-        unheard.push({ path: pathSupplier(), code: "too_large", detail: "The number is too large." });
+        unheard.push({
+          path: pathSupplier(),
+          code: "too_large",
+          detail: "The number is too large.",
+          in: "body",
+        });
     },
   });
   if (repeated !== undefined)

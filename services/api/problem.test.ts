@@ -66,6 +66,15 @@ describe("a problem", () => {
     expect(missing).toMatchObject({ status: 404, code: "not_found" });
   });
 
+  it("of a body's field named like a part of the path is no missing thing", () => {
+    const error = validationFailed([{ path: ["id"], code: "unknown_field", detail: "No.", in: "body" }]);
+    for (const input of ["body", "none", "query"] as const)
+      expect(shown(error, { pathParams: ["id"], input })).toMatchObject({
+        status: 422,
+        errors: [{ pointer: "/id" }],
+      });
+  });
+
   it("of a query parameter named like a part of the path is no missing thing", () => {
     const error = validationFailed([{ path: ["id"], code: "unknown_parameter", detail: "No.", in: "query" }]);
     expect(shown(error, { pathParams: ["id"] })).toMatchObject({

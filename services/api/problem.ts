@@ -139,8 +139,8 @@ function readViolations(data: unknown): Violation[] {
 }
 
 function toItem({ path, code, detail, in: part }: Violation, failed: Failed) {
-  if (part === "query" || failed.input === "query") return { parameter: String(path[0]), code, detail };
-  const inBody = path[0] === failed.bodyAs ? path.slice(1) : path;
+  if ((part ?? failed.input) === "query") return { parameter: String(path[0]), code, detail };
+  const inBody = part === undefined && path[0] === failed.bodyAs ? path.slice(1) : path;
   // RFC 6901: ~ and / are escaped.
   const pointer = inBody
     .map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`)

@@ -41,6 +41,7 @@ export const apiTokenActions = {
         .custom((value: string, helpers) =>
           value.includes("T") ? value : helpers.error("string.dateOrInstant"),
         )
+        .messages({ "string.dateOrInstant": "{{#label}} must be an instant like 2026-12-01T09:00:00+03:00" })
         .allow(null)
         .default(null)
         .description("An instant; without it the token does not expire")

@@ -46,6 +46,7 @@ describe.each(systems)("conditional requests, %s", (_mode, system) => {
       () => person.http.patch(path, { title: "C" }, ifMatch('"02"')),
       () => person.http.patch(path, { title: "C" }, ifMatch('W/"2"')),
       () => person.http.patch(path, { title: "C" }, ifNoneMatch('"2"')),
+      () => person.http.patch(path, { title: "C" }, ifNoneMatch('W/"2"')),
       () => person.http.patch(path, { title: "C" }, ifNoneMatch("*")),
     ]) {
       const { status, headers, body } = await send();

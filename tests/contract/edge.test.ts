@@ -141,6 +141,20 @@ describe.each(systems)("the edge, %s", (_mode, system) => {
       }
     });
 
+    test("a field named like a part of the path is a field too many, and the task is there", async () => {
+      const person = await buildPerson(system);
+      const { id } = await buildTask(person);
+      for (const [method, path, body] of [
+        ["POST", `/tasks/${id}/revert`, { id, version: 1 }],
+        ["DELETE", `/tasks/${id}`, { id }],
+        ["POST", `/trash/${id}/restore`, { id }],
+      ] as const)
+        expect(await person.http.send(method, path, { body })).toMatchObject({
+          status: 422,
+          body: { errors: [{ pointer: "/id", code: "unknown_field" }] },
+        });
+    });
+
     test("a number that is larger than any is none, and clears nothing", async () => {
       const person = await buildPerson(system);
       const task = await buildTask(person, { due: "2026-12-01" });

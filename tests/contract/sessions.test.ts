@@ -171,6 +171,14 @@ describe.each(systems)("sessions and tokens, %s", (_mode, system) => {
       expect(await create(http, fields)).toMatchObject({ status: 422, body: { errors: [{ pointer }] } });
     });
 
+    test("need an instant to end at: a date is told so", async () => {
+      const { http } = await buildPerson(system);
+      const { body } = await create(http, { expiresAt: "2999-01-01" });
+      expect(body).toMatchObject({
+        errors: [{ detail: '"expiresAt" must be an instant like 2026-12-01T09:00:00+03:00.' }],
+      });
+    });
+
     test("altered, cut or made up are no tokens", async () => {
       const person = await buildPerson(system);
       const { body } = await create(person.http, {});
