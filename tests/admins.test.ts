@@ -25,7 +25,7 @@ describe("a mesh with two replicas of auth", () => {
   }, 60_000);
   afterAll(() => mesh.stop());
 
-  test("line 22: the first administrator is made by command, and the last one can't step down", async () => {
+  test("line 22: the first administrator is made by command, and the last one can't step down or go", async () => {
     expect((await admin.http.get("/users")).status).toBe(403);
     expect(await script("scripts/user.ts", "promote", admin.email.toUpperCase())).toContain(
       "is an administrator",
@@ -39,6 +39,10 @@ describe("a mesh with two replicas of auth", () => {
       const answer = await admin.http.patch(`/users/${admin.user.id}`, change);
       expect(answer).toMatchObject({ status: 409, body: { code: "last_admin" } });
     }
+    expect(await admin.http.delete("/auth/me", { password: admin.password })).toMatchObject({
+      status: 409,
+      body: { code: "last_admin" },
+    });
     await expect(script("scripts/user.ts", "promote", "nobody@example.test")).rejects.toThrow();
   });
 

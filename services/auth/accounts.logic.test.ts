@@ -191,6 +191,22 @@ describe("deleting an account", () => {
       message: "The password is wrong.",
     });
     expect(await findUser(db.database, session.userId)).toBeDefined();
+    const seen = { userId: session.userId, sessionId: session.id };
+    expect({ audited, erased }).toEqual({
+      audited: [{ event: "account_delete", result: "failure", ...seen }],
+      erased: [],
+    });
+  });
+
+  it("is nothing for the last administrator", async () => {
+    const admin = await storeUser(db.database, { role: "admin" });
+    const session = await storeSession(db.database, { userId: admin.id });
+    const { logic, audited, erased } = build();
+    await expect(logic.remove(identityOf(session), "right")).rejects.toMatchObject({
+      type: "last_admin",
+      message: "Make somebody else an administrator first.",
+    });
+    expect(await findUser(db.database, admin.id)).toEqual(admin);
     expect({ audited, erased }).toEqual({ audited: [], erased: [] });
   });
 

@@ -38,6 +38,7 @@ export const toUserView = (user: UserRow): User => ({
 });
 
 // The passport was good when the call began: the account went in between.
+export const lastAdmin = () => problem("last_admin", "Make somebody else an administrator first.");
 const accountGone = () => problem("invalid_token", "The account does not exist any more.");
 
 /** Creating, changing and deleting accounts. */
@@ -125,17 +126,18 @@ export function createAccountLogic(options: AccountOptions) {
      * The account is gone at once; what other services hold of it is erased right away where they answer, and as
      * soon as they do where they don't.
      *
-     * @throws wrong_password
+     * @throws wrong_password, last_admin
      */
     async remove({ userId, sessionId, from: client }: Caller, password: string): Promise<null> {
       const user = await users.find(userId);
       if (!user) throw accountGone();
       const compare = () => passwords.matches(password, user.passwordHash);
       if (!(await throttle.password({ userId, sessionId, client }, compare))) {
+        await audit({ event: "account_delete", result: "failure", userId, sessionId, client });
         throw problem("wrong_password", "The password is wrong.");
       }
       const requestedAt = new Date(clock());
-      await erasures.removeUser(userId, requestedAt);
+      if ((await erasures.removeUser(userId, requestedAt)) === "last_admin") throw lastAdmin();
       await audit({ event: "account_delete", result: "success", userId, sessionId, client });
       await eraser.erase({ userId, requestedAt });
       return null;

@@ -97,7 +97,7 @@ export const accountActions = {
       "All sessions end and all tasks are erased. There is no way back, so it asks for the password.",
     params: Joi.object<{ password: string }, true>({ password: password.required() }),
     result: nothing(),
-    errors: ["wrong_password", "too_many_attempts", "overloaded"],
+    errors: ["wrong_password", "last_admin", "too_many_attempts", "overloaded"],
   },
   changePassword: {
     summary: "Change your password",

@@ -1,6 +1,6 @@
 import type { Caller } from "../../lib/action.ts";
-import { notFound, problem } from "../../lib/errors.ts";
-import { toUserView } from "./accounts.logic.ts";
+import { notFound } from "../../lib/errors.ts";
+import { lastAdmin, toUserView } from "./accounts.logic.ts";
 import type { AuditEvent, UserRecord } from "./admin.schema.ts";
 import type { Audit } from "./audit.logic.ts";
 import type { AuditFilter, AuditRow } from "./audit.repository.ts";
@@ -58,7 +58,7 @@ export function createAdminLogic({ users, auditEvents, audit, clock }: AdminOpti
       };
       const changed = await users.changeAccess(id, patch);
       if (changed === null) throw notFound("user");
-      if (changed === "last_admin") throw problem("last_admin", "Make somebody else an administrator first.");
+      if (changed === "last_admin") throw lastAdmin();
       const by = { result: "success" as const, userId: id, sessionId, client, detail: { by: adminId } };
       if (role !== undefined) await audit({ event: "role_change", ...by, detail: { by: adminId, role } });
       if (disabled !== undefined) await audit({ event: disabled ? "user_disable" : "user_enable", ...by });

@@ -20,7 +20,7 @@ function build({ pending = [] as Erasure[], failures = {} as Record<string, numb
       },
       erasedOnce: async (userId) => void settled.push(["erased once", userId]),
       done: async (userId) => void settled.push(["done", userId]),
-      removeUser: async () => {},
+      removeUser: async () => "removed",
     },
     services: ["tasks", "agenda"],
     async eraseIn(service, userId) {

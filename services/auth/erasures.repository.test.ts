@@ -5,6 +5,7 @@ import {
   NOW,
   storeApiToken,
   storeSession,
+  storeUser,
 } from "../../tests/support/auth-factories.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createErasureRepository } from "./erasures.repository.ts";
@@ -35,6 +36,23 @@ describe("removing a user", () => {
     expect(await findSession(db.database, session.id)).toBeUndefined();
     expect(await findSession(db.database, other.id)).toEqual(other);
     expect(await erasures.pending(at(-1))).toEqual([{ userId: session.userId, requestedAt: at(0) }]);
+  });
+
+  it("takes an administrator when there is another, and of two at once one", async () => {
+    await db.database.query("UPDATE auth.users SET role = 'user'");
+    const [ada, ben, off] = [
+      await storeUser(db.database, { role: "admin" }),
+      await storeUser(db.database, { role: "admin" }),
+      await storeUser(db.database, { role: "admin", disabledAt: at(0) }),
+    ];
+    const replicas = [db.database, db.connect()].map(createErasureRepository);
+    const outcomes = await Promise.all(
+      [ada, ben].map(({ id }, index) => replicas[index]?.removeUser(id, at(0))),
+    );
+    expect(outcomes.toSorted()).toEqual(["last_admin", "removed"]);
+    expect(await createErasureRepository(db.database).removeUser(off.id, at(0))).toBe("removed");
+    const left = await Promise.all([ada, ben].map(({ id }) => findUser(db.database, id)));
+    expect(left.filter(Boolean)).toHaveLength(1);
   });
 
   it("who is not there notes nothing", async () => {
