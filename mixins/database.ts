@@ -73,7 +73,7 @@ export const openDatabase = (
 };
 
 /** Milliseconds since 1970, by PostgreSQL's clock. */
-async function readTime(database: Sequelize): Promise<number> {
+export async function readTime(database: Sequelize): Promise<number> {
   const [row] = await runOn(database)<{ time: number }>(
     "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS time",
     [],

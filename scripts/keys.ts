@@ -1,5 +1,5 @@
 import { loadEnv } from "../config/env.ts";
-import { openDatabase } from "../mixins/database.ts";
+import { openDatabase, readTime } from "../mixins/database.ts";
 import { createKeyring, createSigningKey, resealKey } from "../services/auth/keys.logic.ts";
 import { createKeyRepository } from "../services/auth/keys.repository.ts";
 import { useRunningDatabase } from "./embedded/running.ts";
@@ -25,7 +25,8 @@ try {
   if (command === "rotate") {
     // With another secret than auth's, no auth could read the new key, nor start.
     await createKeyring({ keys, secret: env.AUTH_SECRET, clock: Date.now }).open();
-    const key = createSigningKey(env.AUTH_SECRET, Date.now());
+    // By the clock that every auth goes by, whatever this machine's says.
+    const key = createSigningKey(env.AUTH_SECRET, await readTime(database));
     await keys.rotate(key);
     console.log(`Signing with the key ${key.kid} from now on.`);
   } else {

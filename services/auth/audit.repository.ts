@@ -35,7 +35,8 @@ export function createAuditRepository(database: Sequelize) {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
         {
           bind: [
-            uuidv7(),
+            // Not by this machine's clock: pages go by ids.
+            uuidv7({ msecs: at.getTime() }),
             at,
             event,
             result,

@@ -22,7 +22,7 @@ export interface StoredKey {
 }
 
 interface KeyStore {
-  /** Newest first. */
+  /** The one that signs first. */
   list(): Promise<StoredKey[]>;
   insertFirst(key: StoredKey): Promise<void>;
 }
@@ -89,8 +89,8 @@ export function createKeyring({
         await keys.insertFirst(newKey(sealingKey, clock()));
         await reload();
       }
-      const [newest] = stored;
-      if (newest) signing = { kid: newest.kid, privateKey: unseal(newest, sealingKey) };
+      const [first] = stored;
+      if (first) signing = { kid: first.kid, privateKey: unseal(first, sealingKey) };
     },
 
     current(): SigningKey {

@@ -33,10 +33,18 @@ describe("signing keys", () => {
       { ...key(), kid: "b" },
       { ...key(-1), kid: "c" },
     ];
-    await keys.insertFirst(a);
-    await keys.rotate(old);
-    await keys.rotate(b);
-    expect((await keys.list()).map(({ kid }) => kid)).toEqual(["b", "a", "c"]);
+    await keys.insertFirst(old);
+    for (const each of [b, a]) await keys.rotate(each);
+    await keys.rotate({ ...key(10), kid: "d" });
+    expect((await keys.list()).map(({ kid }) => kid)).toEqual(["d", "b", "a", "c"]);
+  });
+
+  it("have the one that signs first, though the clock was set back that made it", async () => {
+    const keys = createKeyRepository(db.database);
+    const [first, behind] = [key(), key(-600_000)];
+    await keys.insertFirst(first);
+    await keys.rotate(behind);
+    expect((await keys.list()).map(({ kid }) => kid)).toEqual([behind.kid, first.kid]);
   });
 
   it("are rotated: the one that signed retires, those before it keep the moment they did", async () => {

@@ -1,4 +1,4 @@
-import type { Sequelize } from "sequelize";
+import { literal, type Sequelize } from "sequelize";
 import { CHANNEL } from "./changes.repository.ts";
 import { defineSigningKey, type SigningKeyRow } from "./models/signing-key.model.ts";
 
@@ -8,10 +8,11 @@ export function createKeyRepository(database: Sequelize) {
   const SigningKey = defineSigningKey(database);
 
   return {
-    /** Newest first. */
+    /** The one that signs first, then the newest, by whatever clock made them. */
     async list(): Promise<SigningKeyRow[]> {
       const found = await SigningKey.findAll({
         order: [
+          [literal("retired_at IS NULL"), "DESC"],
           ["createdAt", "DESC"],
           ["kid", "DESC"],
         ],

@@ -71,6 +71,15 @@ describe("a network that somebody has signed in from", () => {
   });
 });
 
+it("a network is familiar to nobody whose account was deleted while they signed in", async () => {
+  const id = uuidv7();
+  await throttles().makeFamiliar(id, "home", at(0));
+  const [found] = await db.database.query("SELECT FROM auth.familiar_networks WHERE user_id = $1", {
+    bind: [id],
+  });
+  expect(found).toEqual([]);
+});
+
 describe("a sweep", () => {
   it("removes what is whole again and what is no longer familiar, and nothing else", async () => {
     const { id, email } = await storeUser(db.database);

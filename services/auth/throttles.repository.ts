@@ -79,9 +79,11 @@ export function createThrottleRepository(database: Sequelize) {
       return found.length > 0;
     },
 
+    /** Nothing when the account was deleted meanwhile. */
     async makeFamiliar(userId: string, networkKey: string, now: Date): Promise<void> {
       await database.query(
-        `INSERT INTO auth.familiar_networks (user_id, network_key, seen_at) VALUES ($1, $2, $3)
+        `INSERT INTO auth.familiar_networks (user_id, network_key, seen_at)
+           SELECT id, $2, $3 FROM auth.users WHERE id = $1 FOR KEY SHARE
              ON CONFLICT (user_id, network_key) DO UPDATE SET seen_at = excluded.seen_at`,
         { bind: [userId, networkKey, now] },
       );

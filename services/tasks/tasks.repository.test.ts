@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { v7 as uuidv7 } from "uuid";
 import { inRequest } from "../../lib/request-context.ts";
+import { runOn } from "../../mixins/statements.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createIdempotency } from "./idempotency.logic.ts";
-import { createTaskRepository, type RowPatch, type TaskRow } from "./tasks.repository.ts";
+import { createTaskRepository, type RowPatch, type SortOrder, type TaskRow } from "./tasks.repository.ts";
 
 let db: MigratedDatabase;
 let tasks: ReturnType<typeof createTaskRepository>;
@@ -291,6 +292,21 @@ describe("a move to another time zone", () => {
 });
 
 const ALL = { due: [], created: {}, updated: {}, completed: {} };
+
+it("a connection keeps the plans of a few lists, however many kinds of pages are asked for", async () => {
+  const database = db.connect();
+  const { list } = createTaskRepository(database);
+  const order: SortOrder[] = [{ field: "createdAt", descending: true }];
+  for (let limit = 1; limit <= 101; limit += 1)
+    for (const _connection of [1, 2]) await list(uuidv7(), { ...ALL, order, after: null, limit });
+  const [kept] = await runOn(database)<{ lists: number }>(
+    "SELECT count(*)::int AS lists FROM pg_prepared_statements WHERE statement LIKE '%tasks.tasks%ORDER BY%'",
+    [],
+    { prepared: "pipelined" },
+  );
+  expect(kept?.lists).toBeGreaterThan(0);
+  expect(kept?.lists).toBeLessThan(10);
+});
 
 describe("a write that nobody waits for any more", () => {
   const late = <T>(work: () => Promise<T>) =>

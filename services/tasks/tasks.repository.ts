@@ -99,6 +99,12 @@ export function createTaskRepository(database: Sequelize) {
   };
 }
 
+/**
+ * How long the pages are that people ask for; each is a statement of its own, since the best plan depends on it. One more is
+ * read: it shows whether there is a next page.
+ */
+const USUAL_LIMITS = [10, 20, 25, 50, 100].map((limit) => limit + 1);
+
 /** A list that is not narrowed down: its plan is the same for everybody. */
 const isPlain = ({
   q,
@@ -111,7 +117,9 @@ const isPlain = ({
   completed,
   order,
   after,
+  limit,
 }: ListQuery): boolean =>
+  USUAL_LIMITS.includes(limit) &&
   [q, status, priority, tag, after].every((each) => (each ?? undefined) === undefined) &&
   [due, ...[created, updated, completed].map(Object.keys)].every(({ length }) => length === 0) &&
   order.length === 1;
