@@ -70,12 +70,14 @@ describe("the settings", () => {
         REFRESH_TOKEN_TTL: "12h",
         CORS_ORIGINS: "https://a.example, http://b:8080",
         EXTRA_ROUTES: "a/routes.ts, b/routes.ts",
+        CONTENT_SERVICES: "tasks, my-focus,v2.agenda",
       }),
     ).toMatchObject({
       ACCESS_TOKEN_TTL: 900,
       REFRESH_TOKEN_TTL: 43_200,
       CORS_ORIGINS: ["https://a.example", "http://b:8080"],
       EXTRA_ROUTES: ["a/routes.ts", "b/routes.ts"],
+      CONTENT_SERVICES: ["tasks", "my-focus", "v2.agenda"],
     });
   });
 
@@ -129,6 +131,15 @@ describe("the settings", () => {
     ["REQUIRE_VERIFIED_EMAIL", "yes"],
     ["TRUST_PROXY", "true"],
     ["TRUST_PROXY", "-1"],
+    ["EXTRA_ROUTES", "focus/routes.ts,"],
+    ["EXTRA_ROUTES", " , "],
+    ["CONTENT_SERVICES", "tasks,focus,"],
+    ["CONTENT_SERVICES", "tasks,,focus"],
+    ["CONTENT_SERVICES", ","],
+    ["CONTENT_SERVICES", " "],
+    ["CONTENT_SERVICES", "tasks focus"],
+    ["CONTENT_SERVICES", "Tasks"],
+    ["CONTENT_SERVICES", "tasks.focus"],
     ["TRASH_RETENTION", "12h"],
     ["CHANGES_RETENTION", "0d"],
     ["AUDIT_RETENTION", "0d"],

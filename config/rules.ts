@@ -52,8 +52,21 @@ export const origins = Joi.string().custom((value: string) =>
   }),
 );
 
-/** Names or paths, separated by commas. */
-export const list = Joi.string().custom((value: string) => value.split(",").map((each) => each.trim()));
+/** Separated by commas, each as `pattern` has it. */
+const list = (pattern: RegExp, reason: string): Joi.StringSchema =>
+  Joi.string().custom((value: string) => {
+    const parts = value.split(",").map((each) => each.trim());
+    if (!parts.every((part) => pattern.test(part))) throw new Error(reason);
+    return parts;
+  });
+
+export const modules = list(/./, "must list files, separated by commas, with none left out");
+
+/** As the bus knows them: `focus`, and of a second version `v2.focus`. */
+export const services = list(
+  /^(v\d+\.)?[a-z][a-z0-9-]*$/,
+  "must list names of services, such as tasks,focus: lower-case letters, digits and hyphens, with none left out",
+);
 
 /**
  * What is wrong with a secret, or `null`. Sixteen random bytes have well over ten different characters in any
