@@ -101,6 +101,8 @@ describe("the settings", () => {
     ["AMQP_URL", "amqp://localhost:5672;http://localhost:5673"],
     ["AMQP_URL", "amqp://localhost:5672;localhost"],
     ["AMQP_URL", ";"],
+    ["AMQP_URL", "amqp://taskmesh:0f1e2d3c4b5a69788796a5b4c3d2e1f0%@rabbit"],
+    ["AMQP_URL", "amqp://taskmesh:50%off@localhost"],
     ["BUS_USERS", "own"],
     ["MESH_NAMESPACE", "Mesh"],
     ["MESH_NAMESPACE", "a.b"],
@@ -153,9 +155,20 @@ describe("the settings", () => {
     ["DRAIN_DELAY", "2m"],
   ])("line 30: refuse %s=%s, by name", (name, value) => {
     expect(violationsOf({ [name]: value })).toEqual(
-      // DATABASE_URL stands in for the other two: each says what is wrong with it.
       expect.arrayContaining([expect.stringMatching(new RegExp(`^${name} must|^${name} looks`))]),
     );
+  });
+
+  it("say what is wrong with DATABASE_URL of it alone, and of a URL of a service's own too", () => {
+    const wrong = { DATABASE_URL: "mysql://db/x" };
+    const reason = "must be a URL that starts with postgres:// or postgresql://";
+    expect(violationsOf(wrong)).toEqual([`DATABASE_URL ${reason}`]);
+    expect(violationsOf({ ...wrong, TASKS_DATABASE_URL: "db" })).toEqual([
+      `DATABASE_URL ${reason}`,
+      `TASKS_DATABASE_URL ${reason}`,
+    ]);
+    const required = parseEnv(wrong, "AUTH_DATABASE_URL", "TASKS_DATABASE_URL");
+    expect(required.violations).toEqual([`DATABASE_URL ${reason}`]);
   });
 
   it.each([

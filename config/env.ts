@@ -140,7 +140,11 @@ export function parseEnv<K extends keyof Env = never>(
     return value ? [[name, value]] : [];
   });
   const { value, error } = schema.validate(Object.fromEntries(given), { abortEarly: false });
-  const bad = (error?.details ?? []).map(({ path, message, context }) => {
+  // What is wrong with DATABASE_URL is said of it, and not again of those that it stands in for.
+  const own = (error?.details ?? []).filter(
+    ({ path: [name = ""] }) => source[name] || !fallback(source, String(name)),
+  );
+  const bad = own.map(({ path, message, context }) => {
     const reason = context?.error instanceof Error ? context.error.message : message.replace(/^"[^"]*" /, "");
     return `${path.join(".")} ${reason}`;
   });

@@ -96,6 +96,9 @@ export const amqpUrl = Joi.string().custom((value: string) => {
   for (const broker of brokers) {
     if (broker === null) throw new Error(NO_AMQP_URL);
     const { hostname, username, password } = broker;
+    if (!isDecodable(username) || !isDecodable(password)) {
+      throw new Error("must have each % of a name or password as %25, and / as %2F, @ as %40, : as %3A");
+    }
     if (LOOPBACK.test(hostname)) continue;
     if (username === "" || username === "guest") {
       throw new Error("must name a user of its own, not guest, unless RabbitMQ is on this machine");
@@ -105,6 +108,15 @@ export const amqpUrl = Joi.string().custom((value: string) => {
   }
   return value;
 });
+
+function isDecodable(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const NO_AMQP_URL =
   "must be a URL that starts with amqp:// or amqps://, or several of a cluster with ; between";
