@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { parseEnv, settingNames } from "./env.ts";
@@ -283,6 +285,23 @@ describe(".env.example", () => {
 
   it("changes nothing when it is used as it is", () => {
     expect(settings(Object.fromEntries(entries))).toEqual(settings({}));
+  });
+
+  it("is read by a shell as the README has it, with a value in the quotes that its line shows", () => {
+    const root = join(import.meta.dirname, "..");
+    const [read = ""] = /^set -a; .*set \+a/m.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
+    const [, , comment = ""] = entries.find(([name]) => name === "MAIL_FROM") ?? [];
+    const [sender] = /'.*'/.exec(comment) ?? [];
+    const folder = mkdtempSync(join(tmpdir(), "taskmesh-env-"));
+    const filled = lines.map((line) => (line === "MAIL_FROM=" ? `MAIL_FROM=${sender}` : line));
+    writeFileSync(join(folder, ".env"), filled.join("\n"));
+    const print = `"${process.execPath}" -p "JSON.stringify(process.env)"`;
+    const shell = ["-euc", `${read}; ${print}`];
+    const output = execFileSync("sh", shell, { cwd: folder, env: {}, encoding: "utf8" });
+    rmSync(folder, { recursive: true });
+
+    const MAIL_FROM = "Taskmesh <no-reply@example.com>";
+    expect(settings(JSON.parse(output))).toEqual({ ...settings({}), MAIL_FROM });
   });
 
   it("shows the value of everything that has a default", () => {
