@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { parseEnv, settingNames } from "./env.ts";
@@ -70,12 +72,14 @@ describe("the settings", () => {
         REFRESH_TOKEN_TTL: "12h",
         CORS_ORIGINS: "https://a.example, http://b:8080",
         EXTRA_ROUTES: "a/routes.ts, b/routes.ts",
+        CONTENT_SERVICES: "tasks, my-focus,v2.agenda",
       }),
     ).toMatchObject({
       ACCESS_TOKEN_TTL: 900,
       REFRESH_TOKEN_TTL: 43_200,
       CORS_ORIGINS: ["https://a.example", "http://b:8080"],
       EXTRA_ROUTES: ["a/routes.ts", "b/routes.ts"],
+      CONTENT_SERVICES: ["tasks", "my-focus", "v2.agenda"],
     });
   });
 
@@ -99,6 +103,8 @@ describe("the settings", () => {
     ["AMQP_URL", "amqp://localhost:5672;http://localhost:5673"],
     ["AMQP_URL", "amqp://localhost:5672;localhost"],
     ["AMQP_URL", ";"],
+    ["AMQP_URL", "amqp://taskmesh:0f1e2d3c4b5a69788796a5b4c3d2e1f0%@rabbit"],
+    ["AMQP_URL", "amqp://taskmesh:50%off@localhost"],
     ["BUS_USERS", "own"],
     ["MESH_NAMESPACE", "Mesh"],
     ["MESH_NAMESPACE", "a.b"],
@@ -129,6 +135,15 @@ describe("the settings", () => {
     ["REQUIRE_VERIFIED_EMAIL", "yes"],
     ["TRUST_PROXY", "true"],
     ["TRUST_PROXY", "-1"],
+    ["EXTRA_ROUTES", "focus/routes.ts,"],
+    ["EXTRA_ROUTES", " , "],
+    ["CONTENT_SERVICES", "tasks,focus,"],
+    ["CONTENT_SERVICES", "tasks,,focus"],
+    ["CONTENT_SERVICES", ","],
+    ["CONTENT_SERVICES", " "],
+    ["CONTENT_SERVICES", "tasks focus"],
+    ["CONTENT_SERVICES", "Tasks"],
+    ["CONTENT_SERVICES", "tasks.focus"],
     ["TRASH_RETENTION", "12h"],
     ["CHANGES_RETENTION", "0d"],
     ["AUDIT_RETENTION", "0d"],
@@ -142,9 +157,20 @@ describe("the settings", () => {
     ["DRAIN_DELAY", "2m"],
   ])("line 30: refuse %s=%s, by name", (name, value) => {
     expect(violationsOf({ [name]: value })).toEqual(
-      // DATABASE_URL stands in for the other two: each says what is wrong with it.
       expect.arrayContaining([expect.stringMatching(new RegExp(`^${name} must|^${name} looks`))]),
     );
+  });
+
+  it("say what is wrong with DATABASE_URL of it alone, and of a URL of a service's own too", () => {
+    const wrong = { DATABASE_URL: "mysql://db/x" };
+    const reason = "must be a URL that starts with postgres:// or postgresql://";
+    expect(violationsOf(wrong)).toEqual([`DATABASE_URL ${reason}`]);
+    expect(violationsOf({ ...wrong, TASKS_DATABASE_URL: "db" })).toEqual([
+      `DATABASE_URL ${reason}`,
+      `TASKS_DATABASE_URL ${reason}`,
+    ]);
+    const required = parseEnv(wrong, "AUTH_DATABASE_URL", "TASKS_DATABASE_URL");
+    expect(required.violations).toEqual([`DATABASE_URL ${reason}`]);
   });
 
   it.each([
@@ -259,6 +285,23 @@ describe(".env.example", () => {
 
   it("changes nothing when it is used as it is", () => {
     expect(settings(Object.fromEntries(entries))).toEqual(settings({}));
+  });
+
+  it("is read by a shell as the README has it, with a value in the quotes that its line shows", () => {
+    const root = join(import.meta.dirname, "..");
+    const [read = ""] = /^set -a; .*set \+a/m.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
+    const [, , comment = ""] = entries.find(([name]) => name === "MAIL_FROM") ?? [];
+    const [sender] = /'.*'/.exec(comment) ?? [];
+    const folder = mkdtempSync(join(tmpdir(), "taskmesh-env-"));
+    const filled = lines.map((line) => (line === "MAIL_FROM=" ? `MAIL_FROM=${sender}` : line));
+    writeFileSync(join(folder, ".env"), filled.join("\n"));
+    const print = `"${process.execPath}" -p "JSON.stringify(process.env)"`;
+    const shell = ["-euc", `${read}; ${print}`];
+    const output = execFileSync("sh", shell, { cwd: folder, env: {}, encoding: "utf8" });
+    rmSync(folder, { recursive: true });
+
+    const MAIL_FROM = "Taskmesh <no-reply@example.com>";
+    expect(settings(JSON.parse(output))).toEqual({ ...settings({}), MAIL_FROM });
   });
 
   it("shows the value of everything that has a default", () => {

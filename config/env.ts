@@ -1,5 +1,17 @@
 import Joi from "joi";
-import { amqpUrl, base, busUsers, duration, list, origins, port, secret, sender, url } from "./rules.ts";
+import {
+  amqpUrl,
+  base,
+  busUsers,
+  duration,
+  modules,
+  origins,
+  port,
+  secret,
+  sender,
+  services,
+  url,
+} from "./rules.ts";
 
 /** Every setting, parsed. Durations are seconds. `undefined` where the variable is not set and has no default. */
 export interface Env {
@@ -97,8 +109,8 @@ const schema = Joi.object<Env>({
   MAIL_FROM: sender.when("SMTP_URL", { is: Joi.exist(), then: Joi.required() }),
   REQUIRE_VERIFIED_EMAIL: Joi.string().valid("on", "off").default("off"),
   TRUST_PROXY: Joi.number().integer().min(0).max(10).default(0),
-  EXTRA_ROUTES: list.default([]),
-  CONTENT_SERVICES: list.default(["tasks"]),
+  EXTRA_ROUTES: modules.default([]),
+  CONTENT_SERVICES: services.default(["tasks"]),
   TRASH_RETENTION: duration("1d", "3650d").default(30 * 86_400),
   CHANGES_RETENTION: duration("1d", "3650d").default(365 * 86_400),
   AUDIT_RETENTION: duration("1d", "3650d").default(365 * 86_400),
@@ -128,7 +140,11 @@ export function parseEnv<K extends keyof Env = never>(
     return value ? [[name, value]] : [];
   });
   const { value, error } = schema.validate(Object.fromEntries(given), { abortEarly: false });
-  const bad = (error?.details ?? []).map(({ path, message, context }) => {
+  // What is wrong with DATABASE_URL is said of it, and not again of those that it stands in for.
+  const own = (error?.details ?? []).filter(
+    ({ path: [name = ""] }) => source[name] || !fallback(source, String(name)),
+  );
+  const bad = own.map(({ path, message, context }) => {
     const reason = context?.error instanceof Error ? context.error.message : message.replace(/^"[^"]*" /, "");
     return `${path.join(".")} ${reason}`;
   });

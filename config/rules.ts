@@ -52,8 +52,21 @@ export const origins = Joi.string().custom((value: string) =>
   }),
 );
 
-/** Names or paths, separated by commas. */
-export const list = Joi.string().custom((value: string) => value.split(",").map((each) => each.trim()));
+/** Separated by commas, each as `pattern` has it. */
+const list = (pattern: RegExp, reason: string): Joi.StringSchema =>
+  Joi.string().custom((value: string) => {
+    const parts = value.split(",").map((each) => each.trim());
+    if (!parts.every((part) => pattern.test(part))) throw new Error(reason);
+    return parts;
+  });
+
+export const modules = list(/./, "must list files, separated by commas, with none left out");
+
+/** As the bus knows them: `focus`, and of a second version `v2.focus`. */
+export const services = list(
+  /^(v\d+\.)?[a-z][a-z0-9-]*$/,
+  "must list names of services, such as tasks,focus: lower-case letters, digits and hyphens, with none left out",
+);
 
 /**
  * What is wrong with a secret, or `null`. Sixteen random bytes have well over ten different characters in any
@@ -83,6 +96,9 @@ export const amqpUrl = Joi.string().custom((value: string) => {
   for (const broker of brokers) {
     if (broker === null) throw new Error(NO_AMQP_URL);
     const { hostname, username, password } = broker;
+    if (!isDecodable(username) || !isDecodable(password)) {
+      throw new Error("must have each % of a name or password as %25, and / as %2F, @ as %40, : as %3A");
+    }
     if (LOOPBACK.test(hostname)) continue;
     if (username === "" || username === "guest") {
       throw new Error("must name a user of its own, not guest, unless RabbitMQ is on this machine");
@@ -92,6 +108,15 @@ export const amqpUrl = Joi.string().custom((value: string) => {
   }
   return value;
 });
+
+function isDecodable(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const NO_AMQP_URL =
   "must be a URL that starts with amqp:// or amqps://, or several of a cluster with ; between";

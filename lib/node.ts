@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { ServiceBroker } from "moleculer";
 import { loadEnv } from "../config/env.ts";
+import { busService } from "../config/rules.ts";
 import { AmqpTransporter } from "./amqp-transporter.ts";
 import { isDraining, startDraining } from "./draining.ts";
 import { observeProcess } from "./metrics.ts";
@@ -35,6 +36,7 @@ export async function startNode(services: readonly string[]): Promise<MeshNode> 
     const { default: schema } = await import(pathToFileURL(fileOf(service)).href);
     names.push(broker.createService(schema).name);
   }
+  requireOwnUser(names);
   const stopTracing = await startTracing(broker, names);
   await broker.start();
 
@@ -55,6 +57,17 @@ export async function startNode(services: readonly string[]): Promise<MeshNode> 
       await ops.close();
     },
   };
+}
+
+/** @throws for services that the other nodes would drop without a word: they go by this process's RabbitMQ user */
+function requireOwnUser(names: string[]): void {
+  const user = busService(loadEnv());
+  const others = names.filter((name) => user !== null && name !== user);
+  if (others.length === 0) return;
+  throw new Error(
+    `AMQP_URL has the RabbitMQ user of ${user}, and with BUS_USERS=per-service no other node would believe that ` +
+      `${others.join(", ")} can be found here. Each service needs a process of its own, with a user of its own.`,
+  );
 }
 
 const VERSION: string = JSON.parse(

@@ -1,8 +1,9 @@
 import { loadEnv } from "../config/env.ts";
-import { openDatabase, readTime } from "../mixins/database.ts";
+import { readTime } from "../mixins/database.ts";
 import { createKeyring, createSigningKey, resealKey } from "../services/auth/keys.logic.ts";
 import { createKeyRepository } from "../services/auth/keys.repository.ts";
 import { useRunningDatabase } from "./embedded/running.ts";
+import { onDatabase } from "./on-database.ts";
 
 const USAGE = `Usage: npm run keys -- rotate | reseal
   rotate  signs with a new key from now on; the old one verifies until its last token is gone
@@ -19,9 +20,8 @@ if ((command !== "rotate" && command !== "reseal") || (command === "reseal" && !
 
 useRunningDatabase();
 const env = loadEnv("AUTH_DATABASE_URL", "AUTH_SECRET");
-const database = openDatabase(env.AUTH_DATABASE_URL);
-const keys = createKeyRepository(database);
-try {
+await onDatabase(env.AUTH_DATABASE_URL, async (database) => {
+  const keys = createKeyRepository(database);
   if (command === "rotate") {
     // With another secret than auth's, no auth could read the new key, nor start.
     await createKeyring({ keys, secret: env.AUTH_SECRET, clock: Date.now }).open();
@@ -33,9 +33,4 @@ try {
     const count = await keys.reseal((key) => resealKey(key, OLD_AUTH_SECRET ?? "", env.AUTH_SECRET));
     console.log(`Sealed ${count} keys with the new AUTH_SECRET.`);
   }
-} catch (error) {
-  console.error(`Nothing changed: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-} finally {
-  await database.close();
-}
+});

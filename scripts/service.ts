@@ -1,5 +1,6 @@
 import { loadEnv } from "../config/env.ts";
 import { isServiceFile, type MeshNode, startNode } from "../lib/node.ts";
+import { reasonOf } from "./on-database.ts";
 import { onParentGone } from "./parent.ts";
 
 const SERVICES = ["auth", "tasks", "api"];
@@ -34,6 +35,6 @@ onParentGone(stop);
 try {
   node = await startNode(names);
 } catch (error) {
-  console.error(`${names.join(", ")} could not start: ${error instanceof Error ? error.message : error}`);
+  console.error(`${names.join(", ")} could not start: ${reasonOf(error)}`);
   process.exit(1);
 }

@@ -1,8 +1,8 @@
 import { loadEnv } from "../config/env.ts";
-import { openDatabase } from "../mixins/database.ts";
 import { createAuditRepository } from "../services/auth/audit.repository.ts";
 import { createUserRepository } from "../services/auth/users.repository.ts";
 import { useRunningDatabase } from "./embedded/running.ts";
+import { onDatabase } from "./on-database.ts";
 
 const USAGE = `Usage: npm run user -- promote <email>
   Makes the account with this address an administrator: the first one, who can promote others by the API.`;
@@ -15,10 +15,9 @@ if (command !== "promote" || !email) {
 
 useRunningDatabase();
 const { AUTH_DATABASE_URL } = loadEnv("AUTH_DATABASE_URL");
-const database = openDatabase(AUTH_DATABASE_URL);
-const users = createUserRepository(database);
-const auditEvents = createAuditRepository(database);
-try {
+await onDatabase(AUTH_DATABASE_URL, async (database) => {
+  const users = createUserRepository(database);
+  const auditEvents = createAuditRepository(database);
   const user = await users.findByEmail(email.trim().normalize("NFKC").toLowerCase());
   if (user) {
     await users.changeAccess(user.id, { role: "admin" });
@@ -30,9 +29,4 @@ try {
   }
   console.log(user ? `${user.email} is an administrator.` : `There is no account with the address ${email}.`);
   if (!user) process.exitCode = 1;
-} catch (error) {
-  console.error(`Nothing changed: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-} finally {
-  await database.close();
-}
+});

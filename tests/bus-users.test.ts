@@ -8,13 +8,14 @@ import { guardBus } from "../lib/bus-guard.ts";
 import { busDefinitions, busUser, hashBusPassword, nodePrefix } from "../lib/bus-users.ts";
 import { passportGuard } from "../lib/guard.ts";
 import { joinPackets } from "../lib/packet-batch.ts";
+import { runOwned } from "../scripts/services/owned-process.ts";
 import { ownRabbitMq } from "../scripts/services/rabbitmq.ts";
 import { makeScratchFolder } from "../scripts/services/scratch-folder.ts";
 import { openFirst, type TestServer } from "../scripts/services/source.ts";
 import { newNamespace } from "./support/broker.ts";
 import { buildPerson, buildTask, type Person } from "./support/client.ts";
 import { openEvents, within } from "./support/events.ts";
-import { type RunningSystem, ready, start, startMesh, stopProcess } from "./support/system.ts";
+import { freePort, type RunningSystem, ready, start, startMesh, stopProcess } from "./support/system.ts";
 
 const namespace = newNamespace();
 const directory = makeScratchFolder("bus-users");
@@ -134,6 +135,20 @@ describe("line 30: a mesh whose services have a RabbitMQ user each", () => {
     expect(answer).toMatchObject({ status: 200, body: { overdue: [{ title: "Late" }] } });
     await stopProcess(agenda.child);
   });
+
+  test.each(["tasks", "examples/agenda/agenda.service.ts"])(
+    "refuses to run %s by the user of auth, where nobody would ask it anything",
+    async (service) => {
+      const { code, output } = await runOwned([process.execPath, "scripts/service.ts", service], {
+        env: { ...mesh.env, ...settingsOf("auth"), OPS_PORT: String(await freePort()) },
+      });
+      expect([code, output]).toEqual([
+        1,
+        expect.stringMatching(/could not start: AMQP_URL has the RabbitMQ user of auth/),
+      ]);
+      expect(output).not.toMatch(/^ {4}at /m);
+    },
+  );
 
   test("lets nobody in as guest, nor with another's password", async () => {
     const refused = async (username: string, password: string) => {

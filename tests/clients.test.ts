@@ -120,6 +120,20 @@ describe("a service with a credential of its own", () => {
     expect(await client(mesh, "list")).toContain("reader  tasks:read  for users");
   });
 
+  test("is asked for in the words of the usage, or that is shown", async () => {
+    for (const args of [
+      ["add", "x1", "--scope", "tasks:read"],
+      ["add", "x1", "--scopes"],
+      ["list", "--all"],
+      ["add", "x1"],
+    ]) {
+      await expect(client(mesh, ...args)).rejects.toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/^Usage: npm run client/),
+      });
+    }
+  });
+
   test("nobody but auth has content erased, whatever the scopes", async () => {
     const person = await buildPerson(mesh);
     await buildTask(person);

@@ -93,14 +93,22 @@ describe("the compose file", () => {
       migrate: ["AUTH_DATABASE_URL", "TASKS_DATABASE_URL"],
       "bus-users": busPasswords,
       auth: [
+        "ACCESS_TOKEN_TTL",
         "AMQP_URL",
+        "AUDIT_RETENTION",
         "AUTH_DATABASE_URL",
         "AUTH_SECRET",
+        "BCRYPT_COST",
         "BUS_USERS",
+        "CONTENT_SERVICES",
+        "DRAIN_DELAY",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
         "MAIL_FROM",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_TRACES_SAMPLER_ARG",
         "PUBLIC_URL",
+        "REFRESH_TOKEN_TTL",
         "REQUIRE_VERIFIED_EMAIL",
         "RESET_URL",
         "SMTP_URL",
@@ -109,14 +117,23 @@ describe("the compose file", () => {
       tasks: [
         "AMQP_URL",
         "BUS_USERS",
+        "CHANGES_RETENTION",
+        "DRAIN_DELAY",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_TRACES_SAMPLER_ARG",
         "TASKS_DATABASE_URL",
+        "TRASH_RETENTION",
       ],
       api: [
         "AMQP_URL",
         "BUS_USERS",
         "CORS_ORIGINS",
+        "DRAIN_DELAY",
+        "EXTRA_ROUTES",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_TRACES_SAMPLER_ARG",
         "PORT",
@@ -125,6 +142,19 @@ describe("the compose file", () => {
     });
     const { "bus-users": _ofAScript, ...ofServices } = given;
     for (const name of Object.values(ofServices).flat()) expect(settingNames).toContain(name);
+  });
+
+  test("passes every setting to whom it is for, but for those that make no sense here", () => {
+    const without = [
+      "HOST", // inside a container, all addresses
+      "OPS_PORT", // what the health checks and Prometheus ask
+      "DATABASE_URL", // each service has a URL of its own
+      "MESH_NAMESPACE", // RabbitMQ's users are named by it
+      "DATA_DIR", // of npm start alone
+      "RATE_LIMIT", // for tests and benchmarks
+    ];
+    const passed = ours.flatMap(([, { environment }]) => Object.keys(environment));
+    expect(settingNames.filter((name) => !passed.includes(name))).toEqual(without);
   });
 
   test("line 30: has a RabbitMQ user for each service, whose name its nodes have, and no other", () => {

@@ -151,6 +151,24 @@ describe("migrations", () => {
     expect((await stateOf(url)).tables).toEqual([]);
   });
 
+  const UNKNOWN = [
+    "down --help",
+    "down --al",
+    "down --all tasks",
+    "up --dry-run",
+    "status down",
+    "toString",
+    "",
+  ];
+  it.each(UNKNOWN)("change nothing when they are asked for by '%s', which is not known", async (line) => {
+    await migrateUp();
+    const before = await stateOf(url);
+    const { code, output } = await migrate(urls, ...line.split(" ").filter(Boolean));
+
+    expect([code, output]).toEqual([2, expect.stringMatching(/^Usage: npm run migrate/)]);
+    expect(await stateOf(url)).toEqual(before);
+  });
+
   it("leave a schema whole or untouched when their process is killed in the middle", async () => {
     await migrateUp();
     await migrateDown("all");

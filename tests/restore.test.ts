@@ -112,6 +112,8 @@ async function restore(): Promise<void> {
     bob = await buildPerson(old);
     const place = async ({ http }: Person) => Number((await http.get<Changes>("/changes")).body.nextSince);
     known = await place(ada);
+    await query(lost.admin, "CREATE SCHEMA focus");
+    await query(lost.admin, "CREATE TABLE focus.pins AS SELECT 'Pinned' AS title");
     const bringBack = await dump(lost);
     await ada.http.patch(`/tasks/${kept.id}`, { title: "Lost" });
     await buildTask(ada, { title: "Lost, too" });
@@ -166,6 +168,10 @@ describe("a database restored from a back-up", () => {
       changes: [{ seq: Number(fresh.nextSince) + 1, task: { title: "Changed" } }],
       hasMore: false,
     });
+  });
+
+  test("has the schema of a service that joined later", async () => {
+    expect(await query(database.admin, "SELECT title FROM focus.pins")).toEqual([{ title: "Pinned" }]);
   });
 
   test("takes a new AUTH_SECRET for its keys: tokens hold, refresh tokens don't, and a wrong old one changes nothing", async () => {

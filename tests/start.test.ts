@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { runOwned } from "../scripts/services/owned-process.ts";
 import type { Task } from "../services/tasks/task.schema.ts";
 import { buildPerson, buildTask, httpFor, type Person, signIn } from "./support/client.ts";
 import { createDatabase } from "./support/database.ts";
@@ -84,6 +85,20 @@ describe("npm start", () => {
       expect(statSync(file).mode & 0o777).toBe(0o600);
       expect(readFileSync(file, "utf8").trim()).toMatch(/^[\w-]{43}$/);
       expect(readdirSync(folder).filter((name) => name.startsWith("auth-secret"))).toEqual(["auth-secret"]);
+    });
+
+    test("is found by npm run migrate, unless a URL is set that leads elsewhere", async () => {
+      const migrate = (env: Record<string, string>) =>
+        runOwned([process.execPath, "scripts/migrate.ts", "status"], {
+          env: { PATH: process.env.PATH, DATA_DIR: folder, ...env },
+        });
+      const { code, output } = await migrate({});
+      expect([code, output]).toEqual([0, expect.stringMatching(/^auth {2}applied .*^tasks {2}applied /ms)]);
+      expect(output).not.toContain("pending");
+      for (const name of ["AUTH", "TASKS"]) {
+        const half = await migrate({ [`${name}_DATABASE_URL`]: "postgres://127.0.0.1:1/elsewhere" });
+        expect(half).toMatchObject({ code: 1, output: expect.stringContaining("DATABASE_URL is required") });
+      }
     });
 
     test("refuses the same data folder to a second start, and names the process that has it", async () => {

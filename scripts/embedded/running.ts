@@ -26,7 +26,7 @@ export function useRunningDatabase(): void {
   try {
     const { databaseUrl, authSecret }: Running = JSON.parse(readFileSync(fileIn(DATA_DIR), "utf8"));
     process.env.DATABASE_URL = databaseUrl;
-    process.env.AUTH_SECRET ??= authSecret;
+    process.env.AUTH_SECRET ||= authSecret;
   } catch {
     console.error(`No Taskmesh runs on ${DATA_DIR}: start it (npm start), or set DATABASE_URL.`);
     process.exit(1);
