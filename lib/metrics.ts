@@ -72,7 +72,7 @@ new Gauge({
 
 new Gauge({
   name: "taskmesh_database_pool_waiting",
-  help: "Statements that wait for a connection",
+  help: "Statements that wait for a connection, or for over 100 ms behind others on one that they share",
   labelNames: ["pool"] as const,
   registers,
   collect() {

@@ -10,6 +10,7 @@ import { currentRequest } from "../../lib/request-context.ts";
 import { MAX_ANSWER } from "../../lib/serializer.ts";
 import { validate } from "../../lib/validator.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
+import { pipelines } from "../../mixins/statements.ts";
 import { createBulkLogic } from "./bulk.logic.ts";
 import { bulkEnvelope, readOperation } from "./bulk.schema.ts";
 import { createChangeLogic } from "./changes.logic.ts";
@@ -30,7 +31,7 @@ import type { Announcement, TaskWrites } from "./writes.logic.ts";
 const env = loadEnv("TASKS_DATABASE_URL");
 
 const database = openDatabase(env.TASKS_DATABASE_URL);
-observeDatabase("tasks", database);
+observeDatabase("tasks", database, () => pipelines.get(database)?.waiting() ?? 0);
 const repository = createTaskRepository(database);
 
 let broker: Bus;
