@@ -38,7 +38,7 @@ export const databaseQueries = new Histogram({
 
 export const housekeeping = new Counter({
   name: "taskmesh_housekeeping_total",
-  help: "Rounds of removing what has had its time, by chore and result (done, failed)",
+  help: "Rounds of removing what has had its time, by chore and result (done, failed: also those left out after a failure)",
   labelNames: ["chore", "result"] as const,
   registers,
 });

@@ -88,7 +88,7 @@ const housekeeping = createHousekeeping({
   announce,
   clock,
 });
-let endHousekeeping: (() => Promise<void>) | undefined;
+let housework: ReturnType<typeof keepHouse> | undefined;
 
 const requestOf = <P>(ctx: ActionContext<P>, params: unknown, { userId }: Identity): Request => ({
   ...readDelivery(ctx),
@@ -153,13 +153,13 @@ const tasksService: ServiceSchema = {
 
   async started() {
     cursors = createCursors(await repository.cursorKey());
-    endHousekeeping = keepHouse(housekeeping.chores, (err, chore) =>
+    housework = keepHouse(housekeeping.chores, (err, chore) =>
       this.logger.warn({ err, chore }, "what has had its time could not be removed"),
     );
   },
 
   async stopped() {
-    await endHousekeeping?.();
+    await housework?.end();
   },
 };
 
