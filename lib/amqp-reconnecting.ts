@@ -50,8 +50,8 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
     for (let pause = RECONNECT_AFTER.first; !this.ended; pause = Math.min(pause * 2, RECONNECT_AFTER.most)) {
       try {
         return await this.attempt();
-      } catch (error) {
-        this.logger.warn("RabbitMQ gives no connection.", error);
+      } catch (err) {
+        this.logger.warn({ err }, "RabbitMQ gives no connection.");
         await delay(pause / 2 + (Math.random() * pause) / 2);
       }
     }
@@ -92,7 +92,7 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
 
   /** As Moleculer's does it. */
   private failed(type: string, error: Error): void {
-    this.logger.error("RabbitMQ failed.", error);
+    this.logger.error({ err: error }, "RabbitMQ failed.");
     this.broker.broadcastLocal("$transporter.error", { error, module: "transporter", type });
   }
 
@@ -101,7 +101,7 @@ export abstract class ReconnectingTransporter extends Transporters.AMQP {
     // What it said meanwhile comes now, if the connection is still good.
     this.heardAt = performance.now();
     if (reason === null) this.logger.info("RabbitMQ takes messages again.");
-    else this.logger.warn("RabbitMQ takes no messages for now.", reason);
+    else this.logger.warn({ reason }, "RabbitMQ takes no messages for now.");
   }
 
   private forget(channel: Channel): void {

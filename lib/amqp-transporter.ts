@@ -76,8 +76,8 @@ export class AmqpTransporter extends ReconnectingTransporter {
         await Promise.all(packetsIn(message).map((packet) => this.take(cmd, packet, message)));
         // Another channel does not know this message, and would be closed for it.
         if (needAck && channel === this.channel) channel?.ack(message);
-      } catch (error) {
-        this.logger.error("A message could not be handled.", error);
+      } catch (err) {
+        this.logger.error({ err }, "A message could not be handled.");
       }
     };
   }
@@ -86,8 +86,8 @@ export class AmqpTransporter extends ReconnectingTransporter {
     publishers.set(packet, properties.userId);
     try {
       await this.receive(cmd, packet);
-    } catch (error) {
-      this.logger.error("A packet could not be handled.", error);
+    } catch (err) {
+      this.logger.error({ err }, "A packet could not be handled.");
     }
   }
 
@@ -110,9 +110,9 @@ export class AmqpTransporter extends ReconnectingTransporter {
     if (channel && this.user !== undefined) channel.assertExchange = channel.checkExchange;
     try {
       await super.subscribe(cmd, nodeID);
-    } catch (error) {
+    } catch (err) {
       // Requests wait for this, and fail with what it fails with: their callers must know that nothing was sent.
-      this.logger.warn("A queue could not be had.", error);
+      this.logger.warn({ err }, "A queue could not be had.");
       throw disconnected();
     }
   }

@@ -30,7 +30,7 @@ const roundsOf = async (chore: string): Promise<Record<string, number>> => {
 
 it("does a chore until nothing is left, and again when it is time", async () => {
   const chore = pile("until none", [500, 500, 3]);
-  const end = keepHouse([chore], () => {});
+  const { end } = keepHouse([chore], () => {});
   await jest.advanceTimersByTimeAsync(SECOND - 1);
   expect(chore.asked).toBe(0);
   expect(await roundsOf("until none")).toEqual({ done: 0, failed: 0 });
@@ -46,7 +46,7 @@ it("does the others though one fails, says which failed, and tries that one agai
   const failure = new Error("the database is away");
   const [bad, good] = [pile("bad", [failure]), pile("good", [])];
   const told: unknown[] = [];
-  const end = keepHouse([bad, good], (...what) => told.push(what));
+  const { end } = keepHouse([bad, good], (...what) => told.push(what));
   jest.advanceTimersByTime(SECOND);
   await whenAsked(good, 1);
   expect(told).toEqual([[failure, "bad"]]);
@@ -55,6 +55,22 @@ it("does the others though one fails, says which failed, and tries that one agai
   await end();
   expect(await roundsOf("bad")).toEqual({ done: 1, failed: 1 });
   expect(await roundsOf("good")).toEqual({ done: 2, failed: 0 });
+});
+
+it("tries what fails less and less often, once a minute at last, and counts what is left out as failed", async () => {
+  const bad = { ...pile("rested", []), part: async () => Promise.reject(new Error("away")) };
+  const told: number[] = [];
+  const { end, hurry } = keepHouse([bad], () => told.push(performance.now()));
+  const pass = (seconds: number) => jest.advanceTimersByTimeAsync(seconds * SECOND);
+  const startedAt = performance.now();
+  await pass(200);
+  const seconds = told.map((at) => Math.round((at - startedAt) / SECOND));
+  expect(seconds).toEqual([1, 2, 4, 8, 16, 32, 64, 124, 184]);
+  expect(await roundsOf("rested")).toEqual({ done: 0, failed: 200 });
+  hurry();
+  await pass(3);
+  expect(told).toHaveLength(11);
+  await end();
 });
 
 it("begins no round before the last one has ended, and ends when what it does is done", async () => {
@@ -70,7 +86,7 @@ it("begins no round before the last one has ended, and ends when what it does is
       });
     },
   };
-  const end = keepHouse([slow], () => {});
+  const { end } = keepHouse([slow], () => {});
   jest.advanceTimersByTime(3 * SECOND);
   expect(asked).toBe(1);
   let isOver = false;

@@ -38,7 +38,7 @@ export const databaseQueries = new Histogram({
 
 export const housekeeping = new Counter({
   name: "taskmesh_housekeeping_total",
-  help: "Rounds of removing what has had its time, by chore and result (done, failed)",
+  help: "Rounds of removing what has had its time, by chore and result (done, failed: also those left out after a failure)",
   labelNames: ["chore", "result"] as const,
   registers,
 });
@@ -72,7 +72,7 @@ new Gauge({
 
 new Gauge({
   name: "taskmesh_database_pool_waiting",
-  help: "Statements that wait for a connection",
+  help: "Statements that wait for a connection, or for over 100 ms behind others on one that they share",
   labelNames: ["pool"] as const,
   registers,
   collect() {

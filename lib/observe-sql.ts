@@ -67,15 +67,21 @@ const statement = (text: string, options: unknown): { "db.query.text"?: string }
     ? { "db.query.text": text.slice(0, MAX_STATEMENT) }
     : {};
 
-/** Shows a database's pool among the metrics. Sequelize's typings don't know the pool that it has. */
-export function observeDatabase(name: string, database: { connectionManager: object }): void {
+/**
+ * Shows a database's pool among the metrics. Sequelize's typings don't know the pool that it has.
+ *
+ * @param waitingBehind statements that have a connection of the pool's, and wait there for others
+ */
+export function observeDatabase(
+  name: string,
+  database: { connectionManager: object },
+  waitingBehind: () => number = () => 0,
+): void {
   const { connectionManager } = database;
   observePool(name, () => {
     const pool = "pool" in connectionManager ? connectionManager.pool : undefined;
-    return {
-      ...NO_POOL,
-      ...(isPool(pool) ? { size: pool.size, available: pool.available, waiting: pool.waiting } : {}),
-    };
+    const { size, available, waiting } = isPool(pool) ? pool : NO_POOL;
+    return { size, available, waiting: waiting + waitingBehind() };
   });
 }
 

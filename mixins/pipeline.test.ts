@@ -1,9 +1,11 @@
 import { Client } from "pg";
 import { ConnectionError } from "sequelize";
+import { registry } from "../lib/metrics.ts";
+import { observeDatabase } from "../lib/observe-sql.ts";
 import { createDatabase, query } from "../tests/support/database.ts";
 import { openLine } from "../tests/support/line.ts";
 import { openDatabase } from "./database.ts";
-import { runOn } from "./statements.ts";
+import { pipelines, runOn } from "./statements.ts";
 
 let own: Awaited<ReturnType<typeof createDatabase>>;
 let database: ReturnType<typeof openDatabase>;
@@ -86,6 +88,24 @@ describe("statements of a pipeline", () => {
 
     await expect(hung).rejects.toMatchObject({ code: "57014" });
     expect(await behind).toEqual(numbers);
+  });
+
+  it("behind one that takes long are counted as waiting, and no more when they are answered", async () => {
+    observeDatabase("piped", database, () => pipelines.get(database)?.waiting() ?? 0);
+    const waiting = async () => {
+      const text = await registry.getSingleMetricAsString("taskmesh_database_pool_waiting");
+      return Number(/pool="piped"\} (\d+)/.exec(text)?.[1]);
+    };
+    await Promise.all(numbers.map(echoed));
+    const hung = runOn(database)("SELECT pg_sleep(60)", [], { prepared: "pipelined" });
+    const behind = Promise.all(numbers.map(echoed));
+
+    expect(await waiting()).toBe(0);
+    // Half of them: the other connection answers its own.
+    while ((await waiting()) !== 25) await new Promise((resolve) => setImmediate(resolve));
+    await expect(hung).rejects.toMatchObject({ code: "57014" });
+    await behind;
+    expect(await waiting()).toBe(0);
   });
 
   it("fail as an outage, and are prepared anew, when a column has another type than in their plan", async () => {

@@ -5,10 +5,14 @@ import { ask, type Statement, takeConnection } from "./connection.ts";
 
 /** Connections of a pool that are kept for statements that share them, from the first such statement on. */
 const CONNECTIONS = 2;
+/** Milliseconds until a statement counts as one that waits. Being behind some others for less is what a pipeline is. */
+const LONG = 100;
 
 export interface Pipeline {
   /** The statement's rows. @throws what PostgreSQL does, and Sequelize's ConnectionError */
   query<T extends object>(statement: Statement): Promise<T[]>;
+  /** How many statements have been behind others of their connection, or without one, for over 100 ms. */
+  waiting(): number;
   /** Gives the connections back to the pool. */
   close(): Promise<void>;
 }
@@ -20,6 +24,7 @@ export interface Pipeline {
  */
 export function openPipeline(database: Sequelize): Pipeline {
   const slots = new Map<number, Promise<pg.Client>>();
+  const asked = new Set<{ slot: number; at: number }>();
   let turn = 0;
 
   async function take(): Promise<pg.Client> {
@@ -49,13 +54,23 @@ export function openPipeline(database: Sequelize): Pipeline {
       turn = (turn + 1) % CONNECTIONS;
       const slot = turn;
       const taken = slots.get(slot) ?? open(slot);
-      const connection = await taken;
+      const question = { slot, at: performance.now() };
+      asked.add(question);
       try {
-        return await ask<T>(database, connection, statement);
+        return await ask<T>(database, await taken, statement);
       } catch (error) {
         if (error instanceof ConnectionError) forget(slot, taken);
         throw error;
+      } finally {
+        asked.delete(question);
       }
+    },
+
+    waiting() {
+      const since = performance.now() - LONG;
+      const long = [...asked].filter(({ at }) => at < since);
+      // The first of each connection is being answered.
+      return long.length - new Set(long.map(({ slot }) => slot)).size;
     },
 
     async close() {

@@ -15,7 +15,11 @@ interface Try {
 }
 
 /** Nodes `one` and `two`, and what becomes of each try: a value, or an error after so many milliseconds. */
-function makeBus(outcomes: (string | { error: Error; after?: number })[], nodes = ["one", "two"]) {
+function makeBus(
+  outcomes: (string | { error: Error; after?: number })[],
+  nodes = ["one", "two"],
+  whileWaiting: (passed: number) => unknown = () => {},
+) {
   const tries: Try[] = [];
   const left = [...outcomes];
   let time = 1_000_000;
@@ -31,6 +35,7 @@ function makeBus(outcomes: (string | { error: Error; after?: number })[], nodes 
     now: () => time,
     wait: async (ms) => {
       time += ms;
+      whileWaiting(time - 1_000_000);
     },
   });
   return {
@@ -155,6 +160,21 @@ describe("a call of a request", () => {
     const bus = makeBus([{ error: notThere("one") }], ["one"]);
     await expect(bus.run()).rejects.toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
     expect(bus.tries.length).toBeLessThanOrEqual(21);
+  });
+
+  it("is made once when there is no node, and as soon as there is one", async () => {
+    const error = new Errors.ServiceNotFoundError({ action: ACTION });
+    const nobody = makeBus([{ error }], []);
+    await expect(nobody.run()).rejects.toBe(error);
+    expect(nobody.tries).toHaveLength(1);
+    const nodes: string[] = [];
+    const late = makeBus(["done"], nodes, (passed) => passed >= 300 && nodes.push("one"));
+    expect(await late.run()).toBe("done");
+    expect(late.passed()).toBe(300);
+    const lost: string[] = ["one"];
+    const gone = makeBus([{ error: notThere("one") }], lost, () => lost.pop());
+    await expect(gone.run()).rejects.toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
+    expect(gone.tries).toHaveLength(2);
   });
 
   it("gives up within the deadline, and sooner when there is no node at all", async () => {

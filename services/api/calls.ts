@@ -103,6 +103,8 @@ export function createCalls({ call, nodesOf, now, wait }: Bus) {
       tried.size === 0 ? undefined : nodesOf(action).find((id) => !tried.has(id));
 
     for (let tries = 1; ; tries++) {
+      // A call to nobody would fail at once, and be counted, as often as it is made.
+      while (passed() < PATIENCE && nodesOf(action).length === 0) await wait(PAUSE);
       const left = Math.max(1, DEADLINE - passed());
       const timeout = again === "always" && tries === 1 ? Math.min(FIRST_TRY, left) : left;
       const nodeID = another();

@@ -24,7 +24,13 @@ afterAll(() => db.drop());
 const NOBODY = "01a202a9-7840-7b21-8f3e-6c5d4b3a2918";
 const gone = { type: "invalid_token", message: "The account does not exist any more." };
 
-function build({ whileHashing = async () => {} }: { whileHashing?: () => Promise<unknown> } = {}) {
+function build({
+  whileHashing = async () => {},
+  whileErasing = async () => {},
+}: {
+  whileHashing?: () => Promise<unknown>;
+  whileErasing?: () => Promise<unknown>;
+} = {}) {
   const chosen: unknown[] = [];
   const { audit, audited } = recordAudit();
   const { throttle, asked } = recordThrottle();
@@ -33,7 +39,12 @@ function build({ whileHashing = async () => {} }: { whileHashing?: () => Promise
   const logic = createAccountLogic({
     users: createUserRepository(db.database),
     erasures: createErasureRepository(db.database),
-    eraser: { erase: async (erasure) => erased.push(erasure) > 0 },
+    eraser: {
+      async erase(erasure) {
+        await whileErasing();
+        return erased.push(erasure) > 0;
+      },
+    },
     passwords: quickPasswords({
       async choose(password, who) {
         chosen.push([password, who]);
@@ -220,5 +231,17 @@ describe("deleting an account", () => {
     expect(erased).toEqual([{ userId, requestedAt: new Date(NOW) }]);
     expect(asked).toEqual([{ userId, sessionId: session.id }]);
     expect(audited).toEqual([{ event: "account_delete", result: "success", userId, sessionId: session.id }]);
+  });
+
+  it.each([
+    ["takes long", () => new Promise(() => {})],
+    ["can't be asked for", () => Promise.reject(new Error("no database"))],
+  ])("has removed it, within about a second, also when its erasure elsewhere %s", async (_, whileErasing) => {
+    const session = await storeSession(db.database);
+    const { logic } = build({ whileErasing });
+    const startedAt = performance.now();
+    expect(await logic.remove(identityOf(session), "right")).toBeNull();
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(await findUser(db.database, session.userId)).toBeUndefined();
   });
 });

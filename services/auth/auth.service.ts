@@ -75,6 +75,7 @@ const authService: ServiceSchema = {
 
   created() {
     service = this;
+    this.broker.localBus.on("$services.changed", auth.servicesChanged);
   },
 
   started: auth.start,

@@ -155,7 +155,7 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
     keepAudit: env.AUDIT_RETENTION * 1000,
     clock,
   });
-  let endHousekeeping: (() => Promise<void>) | undefined;
+  let housework: ReturnType<typeof keepHouse> | undefined;
 
   return {
     database,
@@ -171,19 +171,22 @@ export function wireAuth(env: AuthEnv, { log, call, tellGateways }: Node) {
 
     told: changes.told,
 
+    /** A service may be back: what was left for it is done soon. */
+    servicesChanged: (): void => housework?.hurry(),
+
     async start(): Promise<void> {
       await keyring.open();
       passwords.expectCost(await users.findHighestHashCost());
       yieldToEventLoops();
       await changes.start();
       mail.start();
-      endHousekeeping = keepHouse(chores, (err, chore) =>
+      housework = keepHouse(chores, (err, chore) =>
         log().warn({ err, chore }, "what has had its time could not be removed"),
       );
     },
 
     async stop(): Promise<void> {
-      await endHousekeeping?.();
+      await housework?.end();
       await changes.stop();
       await mail.stop();
     },

@@ -7,13 +7,18 @@ import type { AuthEnv, Node } from "./node.ts";
 const KEYS_INTERVAL = 60_000;
 
 interface Parts extends Pick<Node, "log" | "tellGateways"> {
-  identities: ReturnType<typeof createIdentityLogic>;
-  keyring: Keyring;
+  identities: Pick<ReturnType<typeof createIdentityLogic>, "forget" | "trust">;
+  keyring: Pick<Keyring, "open">;
 }
 
 /** Puts together what keeps this replica up to date: what others change, it hears of from the database. */
-export function wireChanges(env: AuthEnv, { identities, keyring, log, tellGateways }: Parts) {
+export function wireChanges(
+  env: Pick<AuthEnv, "AUTH_DATABASE_URL">,
+  { identities, keyring, log, tellGateways }: Parts,
+) {
   let reading: NodeJS.Timeout | undefined;
+  /** Whether the log says that changes are not told: it is tried again twice a second. */
+  let isLogged = false;
   const takeUpKeys = () =>
     void keyring.open().catch((error: unknown) => log().error({ err: error }, "the keys could not be read"));
   const changes = listenForChanges({
@@ -26,12 +31,17 @@ export function wireChanges(env: AuthEnv, { identities, keyring, log, tellGatewa
     onState(listening) {
       identities.trust(listening);
       if (!listening) return;
+      if (isLogged) log().info("changes are told again");
+      isLogged = false;
       // Of what changed meanwhile nobody was told.
       tellGateways({ kind: "any", id: "" });
       takeUpKeys();
     },
-    onError: (error) =>
-      log().warn({ err: error }, "changes are not told at present: sessions are read at each request"),
+    onError(error) {
+      if (isLogged) return;
+      isLogged = true;
+      log().warn({ err: error }, "changes are not told at present: sessions are read at each request");
+    },
   });
 
   return {

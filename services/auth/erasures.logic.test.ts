@@ -6,7 +6,7 @@ const NOW = Date.UTC(2026, 10, 22, 10);
 const [ADA, BEN] = [uuidv7(), uuidv7()];
 
 /** An eraser whose services answer as the test says: with the number of times that each fails first. */
-function build({ pending = [] as Erasure[], failures = {} as Record<string, number> } = {}) {
+function build({ pending = [] as Erasure[], failures = {} as Record<string, number>, type = "" } = {}) {
   const time = { now: NOW };
   const asked: string[] = [];
   const settled: unknown[] = [];
@@ -27,7 +27,7 @@ function build({ pending = [] as Erasure[], failures = {} as Record<string, numb
       asked.push(`${service} ${userId}`);
       const left = failures[service] ?? 0;
       failures[service] = left - 1;
-      if (left > 0) throw new Error(`${service} is down`);
+      if (left > 0) throw Object.assign(new Error(`${service} is down`), { type });
     },
     onError: (error, service) => errors.push([String(error), service]),
     clock: () => time.now,
@@ -73,5 +73,27 @@ describe("a sweep", () => {
     await expect(eraser.sweep()).rejects.toThrow("not erased everywhere: 1.");
     expect(settled).toEqual([["done", BEN]]);
     expect(sweeps).toEqual([125_000]);
+  });
+
+  const many = Array.from({ length: 100 }, () => ({ userId: uuidv7(), requestedAt: new Date(NOW) }));
+
+  it.each(["SERVICE_NOT_FOUND", "SERVICE_NOT_AVAILABLE", "REQUEST_TIMEOUT", "REQUEST_REJECTED"])(
+    "asks a service that gives no answer (%s) once, the others all the same, and tells of it once",
+    async (type) => {
+      const { eraser, asked, errors } = build({ pending: many, failures: { tasks: 1_000 }, type });
+      await expect(eraser.sweep()).rejects.toThrow("not erased everywhere: 100.");
+      expect(asked.filter((each) => each.startsWith("tasks"))).toHaveLength(1);
+      expect(asked.filter((each) => each.startsWith("agenda"))).toHaveLength(100);
+      expect(errors).toEqual([["Error: tasks is down", "tasks"]]);
+      await expect(eraser.sweep()).rejects.toThrow();
+      expect(errors).toHaveLength(2);
+    },
+  );
+
+  it("tells once of a service that answers and can't, and asks it for all", async () => {
+    const { eraser, asked, errors } = build({ pending: many, failures: { tasks: 99 }, type: "internal" });
+    await expect(eraser.sweep()).rejects.toThrow("not erased everywhere: 99.");
+    expect(asked).toHaveLength(200);
+    expect(errors).toHaveLength(1);
   });
 });

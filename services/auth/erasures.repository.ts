@@ -32,11 +32,14 @@ export function createErasureRepository(database: Sequelize) {
       return found?.isLast ? "last_admin" : "removed";
     },
 
-    /** Not erased yet, or asked for so long ago that the last time is due. */
+    /**
+     * Not erased yet, or asked for so long ago that the last time is due: up to a hundred, whichever they are. By their age,
+     * those that can't be erased would keep all others from their turn.
+     */
     pending(requestedBefore: Date): Promise<Erasure[]> {
       return database.query<Erasure>(
         `SELECT user_id AS "userId", requested_at AS "requestedAt" FROM auth.erasures
-          WHERE NOT erased_once OR requested_at <= $1 ORDER BY requested_at LIMIT 100`,
+          WHERE NOT erased_once OR requested_at <= $1 ORDER BY random() LIMIT 100`,
         { bind: [requestedBefore], type: QueryTypes.SELECT },
       );
     },

@@ -40,6 +40,8 @@ export function wireMail(env: AuthEnv, { log, audit }: Pick<Node, "log"> & { aud
       log().warn({ reason: withoutTokens(error) }, "mail has no recipient and is given up"),
     onError: (error, attempts) =>
       log().warn({ reason: withoutTokens(error), attempts }, "mail could not be sent and is tried again"),
+    onOutage: (error) =>
+      log().warn({ reason: withoutTokens(error) }, "the database does not give the mails that wait"),
     clock,
   });
 

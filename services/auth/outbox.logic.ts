@@ -32,6 +32,8 @@ interface OutboxOptions {
   onRefused: (error: RecipientRefused) => void;
   /** Told of what is tried again later. */
   onError: (error: unknown, attempts: number) => void;
+  /** Told once each time that what waits can't be had from the database: the next look is soon. */
+  onOutage: (error: unknown) => void;
   clock: () => number;
 }
 
@@ -65,12 +67,13 @@ const wakeDelay = (): number => 50 + Math.random() * 150;
  * was handed over or its link has expired.
  */
 export function createOutbox(options: OutboxOptions) {
-  const { mails, mailedTokens, send, pages, limit, audit, onRefused, onError, clock } = options;
+  const { mails, mailedTokens, send, pages, limit, audit, onRefused, onError, onOutage, clock } = options;
   const cut = new AbortController();
   let nap = new AbortController();
   let stopping = false;
   let lanes: Promise<unknown> | undefined;
   let waking = false;
+  let isOut = false;
   let forgotAt = 0;
 
   /** Looks up whose the address is, and whether there is reason for a mail. */
@@ -119,9 +122,11 @@ export function createOutbox(options: OutboxOptions) {
       try {
         const worked =
           (await takeRequest()) || (await mails.takeDue(new Date(clock()), deliver)) || (await forgetOld());
+        isOut = false;
         if (worked) continue;
       } catch (error) {
-        onError(error, 0);
+        if (!isOut) onOutage(error);
+        isOut = true;
       }
       await delay(POLL_INTERVAL_MS, undefined, { signal: nap.signal }).catch(() => {});
     }

@@ -95,6 +95,7 @@ function build(send: (mail: OutgoingMail, attempt: number) => Promise<void> = as
         audit,
         onRefused: () => {},
         onError: (_error, attempt) => failures.push(attempt),
+        onOutage: () => {},
         clock,
       });
       outbox.start();

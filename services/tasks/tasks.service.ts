@@ -10,6 +10,7 @@ import { currentRequest } from "../../lib/request-context.ts";
 import { MAX_ANSWER } from "../../lib/serializer.ts";
 import { validate } from "../../lib/validator.ts";
 import { databaseMixin, openDatabase } from "../../mixins/database.ts";
+import { pipelines } from "../../mixins/statements.ts";
 import { createBulkLogic } from "./bulk.logic.ts";
 import { bulkEnvelope, readOperation } from "./bulk.schema.ts";
 import { createChangeLogic } from "./changes.logic.ts";
@@ -30,7 +31,7 @@ import type { Announcement, TaskWrites } from "./writes.logic.ts";
 const env = loadEnv("TASKS_DATABASE_URL");
 
 const database = openDatabase(env.TASKS_DATABASE_URL);
-observeDatabase("tasks", database);
+observeDatabase("tasks", database, () => pipelines.get(database)?.waiting() ?? 0);
 const repository = createTaskRepository(database);
 
 let broker: Bus;
@@ -87,7 +88,7 @@ const housekeeping = createHousekeeping({
   announce,
   clock,
 });
-let endHousekeeping: (() => Promise<void>) | undefined;
+let housework: ReturnType<typeof keepHouse> | undefined;
 
 const requestOf = <P>(ctx: ActionContext<P>, params: unknown, { userId }: Identity): Request => ({
   ...readDelivery(ctx),
@@ -152,13 +153,13 @@ const tasksService: ServiceSchema = {
 
   async started() {
     cursors = createCursors(await repository.cursorKey());
-    endHousekeeping = keepHouse(housekeeping.chores, (err, chore) =>
+    housework = keepHouse(housekeeping.chores, (err, chore) =>
       this.logger.warn({ err, chore }, "what has had its time could not be removed"),
     );
   },
 
   async stopped() {
-    await endHousekeeping?.();
+    await housework?.end();
   },
 };
 
