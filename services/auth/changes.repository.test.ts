@@ -76,6 +76,25 @@ describe("changes in the database", () => {
     expect(errors).toEqual([]);
   });
 
+  it("are a session that is removed while it is good, and none that has ended or is older than thirty days", async () => {
+    const [good, ended, old] = [
+      await storeSession(db.database),
+      await storeSession(db.database),
+      await storeSession(db.database),
+    ];
+    const ids = [good, ended, old].map(({ id }) => id);
+    await query(db.url, "UPDATE auth.sessions SET created_at = now() WHERE id = ANY($1)", [ids]);
+    await query(db.url, "UPDATE auth.sessions SET ended_at = now() WHERE id = $1", [ended.id]);
+    await query(db.url, "UPDATE auth.sessions SET created_at = now() - interval '30 days' WHERE id = $1", [
+      old.id,
+    ]);
+    const { listener, changes } = listen();
+    await listener.start();
+    await query(db.url, "DELETE FROM auth.sessions WHERE id = ANY($1)", [ids]);
+    await listener.caughtUp();
+    expect(changes).toEqual([{ kind: "session", id: good.id }]);
+  });
+
   it("of no known kind are nobody's concern", async () => {
     const { listener, changes } = listen();
     await listener.start();
