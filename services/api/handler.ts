@@ -57,7 +57,7 @@ export function createHandler(route: Route, options: HandlerOptions): Handler {
         action: route.text ?? route.action,
         params: { ...params, ...conditions, ...resumed },
         meta,
-        again: route.method === "GET" || route.repeatable ? "always" : (route.again ?? "never"),
+        again: route.again ?? (route.method === "GET" || route.repeatable ? "always" : "never"),
       });
     };
     const answer = async (waitForThem: WaitForThem) => {

@@ -30,7 +30,7 @@ export interface Route {
   conditional?: true;
   /** A write that is done once, however often it comes: with an `Idempotency-Key`, or when the gateway tries again. */
   repeatable?: true;
-  /** Whether it is tried again when it got no answer (calls.ts). GETs and what is `repeatable` always are. */
+  /** Whether it is tried again when it got no answer (calls.ts). GETs and what is `repeatable` are always, unless this says less. */
   again?: Again;
   /** Each of the result's `results` may have a `problem`: it becomes a problem document. */
   partial?: true;
@@ -74,7 +74,7 @@ export const routes: Route[] = [
   { method: "GET",    path: "/tasks/:id/history",     action: "tasks.history", access: "bearer", input: "query", status: 200, paged: true },
   { method: "POST",   path: "/tasks/:id/revert",      action: "tasks.revert",  access: "bearer", input: "body",  status: 200, tagged: true, conditional: true, repeatable: true },
   { method: "GET",    path: "/trash",                 action: "tasks.listTrash",  access: "bearer", input: "query", status: 200, paged: true },
-  { method: "DELETE", path: "/trash",                 action: "tasks.emptyTrash", access: "bearer", input: "none",  status: 204, again: "if gone" },
+  { method: "DELETE", path: "/trash",                 action: "tasks.emptyTrash", access: "bearer", input: "none",  status: 204, repeatable: true, again: "if gone" },
   { method: "POST",   path: "/trash/:id/restore",     action: "tasks.restore", access: "bearer", input: "none",  status: 200, tagged: true, conditional: true, repeatable: true },
   { method: "DELETE", path: "/trash/:id",             action: "tasks.erase",   access: "bearer", input: "none",  status: 204, conditional: true, repeatable: true },
   { method: "GET",    path: "/changes",               action: "tasks.changes", access: "bearer", input: "query", status: 200 },

@@ -104,8 +104,8 @@ export const changeActions = {
       "Server-Sent Events. `id` is the `seq` of a change, `event` is `task.created`, `task.updated`, `task.deleted` or " +
       "`task.restored`, and `data` a `Change` as in `GET /changes`, on one line. The stream begins now; with `since` or " +
       "`Last-Event-ID`, right after that change, without a gap and without a repetition. A comment comes every 15 seconds. " +
-      "The stream ends with the session or the API token that opened it, and when the access token expires: refresh it " +
-      "and come back with the last `id`. Up to 20 streams for a person at a time.",
+      "The stream ends with the session or the API token that opened it, and within fifteen seconds of when the " +
+      "access token expires: refresh it and come back with the last `id`. Up to 20 streams for a person at a time.",
     params: Joi.object<{ since?: number }, true>({
       since: Joi.number()
         .integer()

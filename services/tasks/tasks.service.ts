@@ -68,13 +68,15 @@ const stats = createStatsLogic({
   clock,
 });
 const log = createChangeLogic({ tasks: repository });
+const idempotency = createIdempotency({ tasks: repository, announce, clock });
 const trash = createTrashLogic({
   tasks: repository,
   cursors: () => cursors,
+  idempotency,
   announce,
+  clock,
   inTurn: writeTurns.inTurn,
 });
-const idempotency = createIdempotency({ tasks: repository, announce, clock });
 const bulk = createBulkLogic({
   idempotency,
   read: (operation) => validate(readOperation(operation), operation),
@@ -133,7 +135,9 @@ const tasksService: ServiceSchema = {
         idempotency.atomically(requestOf(ctx, params, caller), ({ writes }) => writes.erase(caller, params)),
       ),
     ),
-    emptyTrash: action(taskActions.emptyTrash, (_, caller) => trash.empty(caller)),
+    emptyTrash: action(taskActions.emptyTrash, (params, caller, ctx) =>
+      trash.empty(requestOf(ctx, params, caller)),
+    ),
 
     history: action(taskActions.history, (params, caller) => log.history(caller, params)),
     revert: write(taskActions.revert, (writes, params, caller) => writes.revert(caller, params)),

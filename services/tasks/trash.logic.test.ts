@@ -18,14 +18,16 @@ describe("emptying the trash", () => {
           })),
       },
       cursors: () => createCursors(Buffer.alloc(32)),
+      idempotency: { atomically: (_request, work) => work(Object.create(null)) },
+      clock: () => 0,
       announce: (each) => announced.push(each),
       inTurn: async (userId, work) => {
         turns.push(userId);
         return work((theirs) => theirs());
       },
     });
-    await trash.empty({ userId: "ada" });
-    expect(turns).toEqual(["ada", "ada", "ada"]);
+    await trash.empty({ userId: "ada", action: "tasks.emptyTrash", params: {}, onReplay: () => {} });
+    expect(turns).toEqual(["ada", "ada", "ada", "ada"]);
     expect(announced.map(({ event, tasks }) => [event, tasks.length])).toEqual([
       ["erased", 1_000],
       ["erased", 1_000],

@@ -1,5 +1,6 @@
 import { problem } from "../../lib/errors.ts";
 import type { Cursors } from "./cursors.logic.ts";
+import type { Idempotency, Request } from "./idempotency.logic.ts";
 import { toTaskView } from "./task-view.logic.ts";
 import type { TaskQueries, TaskRow } from "./tasks.repository.ts";
 import type { TrashedTask, TrashPage } from "./trash.schema.ts";
@@ -8,17 +9,21 @@ import type { Announcement } from "./writes.logic.ts";
 
 /** Tasks that are erased in one statement. */
 const BATCH = 1_000;
+/** Milliseconds by which nodes' clocks may differ: what was deleted before must not stay. */
+const SKEW = 1_000;
 
 interface TrashOptions {
   tasks: Pick<TaskQueries, "listTrash" | "eraseTrash">;
   cursors: () => Cursors;
+  idempotency: Pick<Idempotency, "atomically">;
   announce: (announcement: Announcement) => void;
+  clock: () => number;
   /** This person's turn to write. */
   inTurn: Turns["inTurn"];
 }
 
 /** What is in the trash, and what becomes of it. */
-export function createTrashLogic({ tasks, cursors, announce, inTurn }: TrashOptions) {
+export function createTrashLogic({ tasks, cursors, idempotency, announce, clock, inTurn }: TrashOptions) {
   return {
     /** @throws invalid_cursor */
     async list(
@@ -42,14 +47,21 @@ export function createTrashLogic({ tasks, cursors, announce, inTurn }: TrashOpti
 
     /**
      * Everything for good, in parts: what is interrupted is gone on with by asking again. Each part is a turn of its own, so
-     * that this person's other writes need not wait for all.
+     * that this person's other writes need not wait for all. A repetition takes what was there when it was first asked, and
+     * nothing that came since.
      *
-     * @throws too_many_requests
+     * @throws too_many_requests, idempotency_in_flight, idempotency_key_reused
      */
-    async empty({ userId }: { userId: string }): Promise<null> {
+    async empty(request: Request): Promise<null> {
+      const { userId } = request;
+      const { before } = await inTurn(userId, () =>
+        idempotency.atomically(request, async () => ({ before: clock() + SKEW })),
+      );
       let erased: { id: string; version: number }[];
       do {
-        erased = await inTurn(userId, () => tasks.eraseTrash({ userId, limit: BATCH }));
+        erased = await inTurn(userId, () =>
+          tasks.eraseTrash({ userId, before: new Date(before), limit: BATCH }),
+        );
         if (erased.length > 0) announce({ userId, event: "erased", tasks: erased });
       } while (erased.length === BATCH);
       return null;

@@ -54,6 +54,8 @@ export const trashActions = {
   emptyTrash: {
     summary: "Erase all deleted tasks for good",
     scope: "tasks:write",
+    description:
+      "In parts: after a 503 ask again. With an `Idempotency-Key`, a repetition erases nothing that was deleted since the first.",
     params: noParams(),
     result: nothing(),
   },

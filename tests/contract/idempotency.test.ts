@@ -26,6 +26,27 @@ describe.each(systems)("an Idempotency-Key, %s", (_mode, system) => {
     expect(await countOf(person)).toBe(1);
   });
 
+  test("empties the trash of what was there the first time, and of nothing that came since", async () => {
+    const person = await buildPerson(system);
+    const [before, since] = [await buildTask(person), await buildTask(person)];
+    await person.http.delete(`/tasks/${before.id}`);
+    const key = randomUUID();
+    const empty = () => person.http.send("DELETE", "/trash", withKey(key));
+    expect(await empty()).toMatchObject({ status: 204 });
+    // As long after it as nodes' clocks may differ.
+    await person.http.delete(`/tasks/${since.id}`);
+    await query(
+      system.databaseUrl,
+      "UPDATE tasks.tasks SET deleted_at = deleted_at + interval '2 s' WHERE user_id = $1",
+      [person.user.id],
+    );
+    const again = await empty();
+    expect([again.status, replayed(again)]).toEqual([204, "true"]);
+    const { body } = await person.http.get<{ items: Task[] }>("/trash");
+    expect(body.items.map(({ id }) => id)).toEqual([since.id]);
+    expect(await person.http.send("DELETE", "/trash", withKey("not one"))).toMatchObject({ status: 400 });
+  });
+
   test("repeats the answer of every kind of write, and does none of them twice", async () => {
     const person = await buildPerson(system);
     const { id } = await buildTask(person);
