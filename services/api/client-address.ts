@@ -7,6 +7,12 @@ import type { IncomingMessage } from "node:http";
  */
 export function clientAddress(request: IncomingMessage, trustedProxies: number): string | undefined {
   const forwarded = request.headersDistinct["x-forwarded-for"]?.join(",").split(",") ?? [];
-  const hops = [request.socket.remoteAddress, ...forwarded.map((address) => address.trim()).reverse()];
+  const hops = [request.socket.remoteAddress, ...forwarded.map(withoutPort).reverse()];
   return hops[Math.min(trustedProxies, hops.length - 1)];
+}
+
+/** Some proxies add the client's port: each of its connections would be another client. */
+function withoutPort(entry: string): string {
+  const [, bracketed, dotted] = /^(?:\[(.+)\]|([\d.]+))(?::\d+)?$/.exec(entry.trim()) ?? [];
+  return bracketed ?? dotted ?? entry.trim();
 }
