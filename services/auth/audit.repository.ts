@@ -27,6 +27,7 @@ export type AuditRepository = ReturnType<typeof createAuditRepository>;
 
 export function createAuditRepository(database: Sequelize) {
   const run = runOn(database);
+  let written = 0;
 
   return {
     async insert({ event, result, userId, sessionId, client, detail }: AuditEntry, at: Date): Promise<void> {
@@ -35,8 +36,8 @@ export function createAuditRepository(database: Sequelize) {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
         {
           bind: [
-            // Not by this machine's clock: pages go by ids.
-            uuidv7({ msecs: at.getTime() }),
+            // Pages go by ids. Not by this machine's clock; those of one millisecond in their order.
+            uuidv7({ msecs: at.getTime(), seq: written++ }),
             at,
             event,
             result,

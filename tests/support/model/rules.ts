@@ -172,11 +172,17 @@ export function changedFields(before: Version, after: Version): string[] {
   return isSame(before.completedAt, after.completedAt) ? changed : [...changed, "completedAt"];
 }
 
-/** RFC 9110: If-Match compares strongly, so that a weak tag is never met; `*` is met by whatever there is. */
+/**
+ * RFC 9110: If-Match compares strongly, so that a weak tag is never met, and If-None-Match weakly; `*` is met by whatever
+ * there is.
+ */
 function allows({ ifMatch, ifNoneMatch }: Conditions, version: number): boolean {
   const names = (header: string): boolean =>
     header === "*" || header.split(",").some((tag) => tag.trim() === `"${version}"`);
-  return (ifMatch === undefined || names(ifMatch)) && (ifNoneMatch === undefined || !names(ifNoneMatch));
+  const strong = (header: string): string => header.replaceAll("W/", "");
+  return (
+    (ifMatch === undefined || names(ifMatch)) && (ifNoneMatch === undefined || !names(strong(ifNoneMatch)))
+  );
 }
 
 export const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
