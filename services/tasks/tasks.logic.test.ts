@@ -217,14 +217,15 @@ describe("the pages of a list", () => {
   it("take as many statements as there are pages, but for a look at the time zone of due dates", async () => {
     const userId = uuidv7();
     await buildRows(userId, 5);
-    // Opening connections takes statements, too: those that lists share, and another.
-    for (const _connection of [1, 2]) await list(userId, { sort: "due" });
-    for (const [query, statements] of [
+    const cases = [
       [{}, 1],
       [{ sort: "priority" }, 1],
       [{ sort: "due" }, 2],
       [{ due: "today" }, 2],
-    ] as const) {
+    ] as const;
+    // Opening connections takes statements, too.
+    for (const [query] of [...cases, ...cases]) await list(userId, query);
+    for (const [query, statements] of cases) {
       const stop = db.countStatements();
       await list(userId, query);
       expect([query, stop()]).toEqual([query, statements]);
