@@ -134,6 +134,11 @@ describe("a body", () => {
     });
   });
 
+  it("may have texts that would be such numbers", async () => {
+    const texts = { title: "1e999", a: ["-1e999", "Infinity", "NaN"] };
+    expect(await send(JSON.stringify(texts))).toEqual({ params: texts });
+  });
+
   it("may have the same key in two objects", async () => {
     expect(await send('{"a": {"x": 1}, "b": [{"x": 1}, {"x": 2}]}')).toEqual({
       params: { a: { x: 1 }, b: [{ x: 1 }, { x: 2 }] },

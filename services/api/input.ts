@@ -188,7 +188,7 @@ function checkText(text: string): void {
       open.at(-1)?.add(key);
     },
     onLiteralValue: (value, _offset, _length, _line, _character, pathSupplier) => {
-      if (Math.abs(value) === Number.POSITIVE_INFINITY)
+      if (typeof value === "number" && !Number.isFinite(value))
         unheard.push({
           path: pathSupplier(),
           code: "too_large",
