@@ -41,9 +41,6 @@ export function assertAwaited(): void {
 /** Runs `work`, and all that follows from it, for this request. */
 export const inRequest = <T>(request: RequestContext, work: () => T): T => storage.run(request, work);
 
-/** A callback of an emitter that belongs to no request, for the one that is current now. */
-export const boundToRequest = <T extends () => void>(callback: T): T => AsyncLocalStorage.bind(callback);
-
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 /** What is kept of a tracestate: as many characters as the standard asks for, none of them unprintable. */
 const TRACESTATE = /^[\x20-\x7e]{1,512}$/;

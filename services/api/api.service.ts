@@ -1,15 +1,11 @@
 import cors from "cors";
 import type { CallingOptions, Context, ServiceBroker, ServiceSchema } from "moleculer";
-import ApiGateway, {
-  type ApiSettingsSchema,
-  type GatewayResponse,
-  type IncomingRequest,
-} from "moleculer-web";
+import ApiGateway, { type ApiSettingsSchema } from "moleculer-web";
 import { loadEnv } from "../../config/env.ts";
 import { readyAction } from "../../lib/action.ts";
 import { isDraining } from "../../lib/draining.ts";
 import { unavailable } from "../../lib/errors.ts";
-import { boundToRequest, currentRequest } from "../../lib/request-context.ts";
+import { currentRequest } from "../../lib/request-context.ts";
 import { createAliases } from "./aliases.ts";
 import { busOf, createCalls, nodesOf } from "./calls.ts";
 import { committedDocument, documentPages } from "./docs.ts";
@@ -19,7 +15,6 @@ import { httpServerMixin } from "./http-server.ts";
 import { createLargeBodies } from "./large-bodies.ts";
 import { throttledRequests } from "./metrics.ts";
 import { pages } from "./pages.ts";
-import { pathOf } from "./problem.ts";
 import { createRateLimits } from "./rate-limit.ts";
 import { createTurns } from "./turns.ts";
 
@@ -84,21 +79,6 @@ const crossOrigin = cors({
   preflightContinue: true,
 });
 
-function logRequest(request: IncomingRequest, response: GatewayResponse, next: () => void): void {
-  const startedAt = performance.now();
-  // Of a stream, and of an answer that nobody waited for, when it is over.
-  response.once(
-    "close",
-    boundToRequest(() => {
-      const { method } = request;
-      const { statusCode: status } = response;
-      const ms = Math.round(performance.now() - startedAt);
-      request.$service.logger.info({ method, path: pathOf(request), status, ms }, "request");
-    }),
-  );
-  next();
-}
-
 /** One id for a request through gateway, bus, logs and problem documents. (Typed as options, served as a function.) */
 const requestIds: Record<string, unknown> = {
   rootCallOptions(options: CallingOptions) {
@@ -129,7 +109,7 @@ const apiService: ServiceSchema<ApiSettingsSchema> = {
         // Reading input is the handlers' business, after the caller is known.
         bodyParsers: false,
         mergeParams: false,
-        use: [logRequest, crossOrigin],
+        use: [crossOrigin],
         logging: false,
       },
     ],

@@ -49,7 +49,8 @@ export function httpServerMixin(
         whenFirst(request, response, () => {
           // A stopping gateway lets go of clients one by one, at the end of an answer.
           if (isDraining(this.broker)) response.shouldKeepAlive = false;
-          observeRequest(request, response, () => this.httpHandler(request, response));
+          const handle = (): void => this.httpHandler(request, response);
+          observeRequest(request, response, { logger: this.logger, handle });
         });
       });
       server.timeout = options.timeout;

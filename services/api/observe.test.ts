@@ -8,9 +8,14 @@ type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
 let handle: Handle;
 const ended: (() => void)[] = [];
+/** Lines, and the request that the code which wrote them ran for. */
+const logged: object[] = [];
 const server = createServer((request, response) => {
   response.once("close", () => setImmediate(() => ended.shift()?.()));
-  observeRequest(request, response, () => handle(request, response));
+  const logger = {
+    info: (...line: unknown[]) => void logged.push({ line, requestId: currentRequest()?.requestId }),
+  };
+  observeRequest(request, response, { logger, handle: () => handle(request, response) });
 });
 let url: string;
 
@@ -23,7 +28,10 @@ afterAll(() => {
   server.close();
   server.closeAllConnections();
 });
-beforeEach(() => registry.resetMetrics());
+beforeEach(() => {
+  registry.resetMetrics();
+  logged.length = 0;
+});
 
 /** Resolves when the next answer was counted. */
 const counted = (): Promise<void> => new Promise((resolve) => ended.push(resolve));
@@ -59,6 +67,15 @@ test("a request is counted by its route and class of status, whatever path and m
   ]);
 });
 
+test("a request's line has its path without the query, and belongs to it", async () => {
+  handle = (_request, response) => response.writeHead(204).end();
+  const answered = counted();
+  await fetch(`${url}/things/7?token=x`, { headers: { "X-Request-Id": "mine" } });
+  await answered;
+  const line = { method: "GET", path: "/things/7", status: 204, ms: expect.any(Number) };
+  expect(logged).toEqual([{ line: [line, "request"], requestId: "mine" }]);
+});
+
 test("whose client left before the answer is counted among the client's errors", async () => {
   const client = new AbortController();
   handle = () => client.abort();
@@ -67,6 +84,9 @@ test("whose client left before the answer is counted among the client's errors",
   await closed;
   expect(await lines("taskmesh_http_request_duration_seconds")).toEqual([
     'taskmesh_http_request_duration_seconds_count{method="GET",route="other",status="4xx"} 1',
+  ]);
+  expect(logged).toEqual([
+    expect.objectContaining({ line: [expect.objectContaining({ status: 499 }), "request"] }),
   ]);
 });
 

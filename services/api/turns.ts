@@ -1,5 +1,4 @@
 import type { ServerResponse } from "node:http";
-import { finished } from "node:stream";
 import { createFairQueue, type WaitForThem } from "../../lib/fair-queue.ts";
 
 /**
@@ -40,7 +39,14 @@ export function createTurns({ clock, onRefused }: TurnOptions) {
     ): Promise<void> =>
       queues[kind].inTurn(userId, async (waitForThem) => {
         await answer(waitForThem);
-        await waitForThem(() => new Promise<void>((resolve) => void finished(response, () => resolve())));
+        await waitForThem(() => closed(response));
       }),
   };
 }
+
+/** Resolves when the client has taken the answer, or left. */
+const closed = (response: ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    if (response.closed) resolve();
+    else response.once("close", resolve);
+  });
