@@ -1,6 +1,6 @@
 import { Duplex } from "node:stream";
 import { type Channel, type ChannelModel, connect, type Message, type SocketOptions } from "amqplib";
-import { writeOncePerTurn } from "./once-per-turn.ts";
+import { writeOncePerTurn } from "./event-loop.ts";
 
 /** Seconds. A broker that says nothing for two of them, such as one whose machine was lost, is left for another. */
 const HEARTBEAT = 5;

@@ -19,7 +19,7 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
  * - Requests that waited while the process stood still are not run when it goes on.
  * - A message is acknowledged on the channel that brought it, and never put back: what fails once fails always.
  *
- * What a node sends another in one turn of the event loop goes as one message (docs/decisions/0026-batches.md).
+ * What a node sends another in a few turns of the event loop goes as one message (docs/decisions/0026-batches.md).
  *
  * It also says with each message which of RabbitMQ's users sends it, and keeps what others say. RabbitMQ lets nobody
  * give another user's name ("validated user id").

@@ -1,4 +1,4 @@
-import { oncePerTurn } from "./once-per-turn.ts";
+import { collectFor } from "./event-loop.ts";
 
 /** `type` of a message that has several packets, and what a node that takes such says in its metadata. */
 export const BATCH = "taskmesh.batch";
@@ -60,7 +60,10 @@ export interface Message {
 export const packetsIn = ({ content, properties }: Message): Buffer[] =>
   properties.type === BATCH ? splitPackets(content) : [content];
 
-/** A packet that waits for the end of the turn. */
+/** Turns of the event loop that a packet waits for others: hundredths of a millisecond of a node with nothing else to do. */
+const TURNS = 8;
+
+/** A packet that waits for others. */
 interface Waiting {
   topic: string;
   data: Buffer;
@@ -70,8 +73,8 @@ interface Waiting {
 }
 
 /**
- * Sends packets at the end of a turn of the event loop, those for one queue together. What is returned resolves when a
- * packet has gone, and rejects with what `send` throws.
+ * Sends packets some turns of the event loop later, those for one queue together. What is returned resolves when a packet
+ * has gone, and rejects with what `send` throws.
  *
  * @param send a message to a queue; without a type, its content is one packet
  */
@@ -88,7 +91,7 @@ export function inBatches(send: (topic: string, content: Buffer, mandatory: bool
       for (const { failed } of batch) failed(error);
     }
   }
-  const collect = oncePerTurn<Waiting>((collected) => {
+  const collect = collectFor<Waiting>(TURNS, (collected) => {
     for (const [topic, waiting] of Map.groupBy(collected, (each) => each.topic))
       for (const batch of batchesOf(waiting)) sendBatch(topic, batch);
   });

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { ConnectionError, type Sequelize } from "sequelize";
-import { writeOncePerTurn } from "../lib/once-per-turn.ts";
+import { writeOncePerTurn } from "../lib/event-loop.ts";
 import { ask, type Statement, takeConnection } from "./connection.ts";
 
 /** Connections of a pool that are kept for statements that share them, from the first such statement on. */

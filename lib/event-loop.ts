@@ -1,15 +1,19 @@
 import type { Writable } from "node:stream";
 
-/** Hands over what was collected in one turn of the event loop at its end, all at once and in order. */
-export function oncePerTurn<T>(handOver: (collected: T[]) => void): (item: T) => void {
+/** Hands over what was collected in so many turns of the event loop, all at once and in order. */
+export function collectFor<T>(turns: number, handOver: (collected: T[]) => void): (item: T) => void {
   let collected: T[] = [];
+  const endTurn = (left: number): void => {
+    if (left > 0) {
+      setImmediate(endTurn, left - 1);
+      return;
+    }
+    const all = collected;
+    collected = [];
+    handOver(all);
+  };
   return (item) => {
-    if (collected.push(item) > 1) return;
-    setImmediate(() => {
-      const all = collected;
-      collected = [];
-      handOver(all);
-    });
+    if (collected.push(item) === 1) setImmediate(endTurn, turns - 1);
   };
 }
 

@@ -1,17 +1,21 @@
 import { Writable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { oncePerTurn, writeOncePerTurn } from "./once-per-turn.ts";
+import { collectFor, writeOncePerTurn } from "./event-loop.ts";
 
-test("what is collected in one turn of the event loop is handed over at once and in order, and each turn by itself", async () => {
+test("what is collected in so many turns of the event loop is handed over at once and in order", async () => {
   const handedOver: string[][] = [];
-  const collect = oncePerTurn<string>((all) => handedOver.push(all));
+  const collect = collectFor<string>(2, (all) => handedOver.push(all));
   for (const item of ["a", "b"]) collect(item);
   await Promise.resolve().then(() => collect("c"));
-  expect(handedOver).toEqual([]);
   await nextTurn();
   collect("d");
+  expect(handedOver).toEqual([]);
   await nextTurn();
-  expect(handedOver).toEqual([["a", "b", "c"], ["d"]]);
+  expect(handedOver).toEqual([["a", "b", "c", "d"]]);
+  collect("e");
+  await nextTurn();
+  await nextTurn();
+  expect(handedOver).toEqual([["a", "b", "c", "d"], ["e"]]);
 });
 
 test("what is written in one turn of the event loop is sent at once and in order, and each turn by itself", async () => {
