@@ -3,6 +3,7 @@ import { Errors, type Transporters } from "moleculer";
 import { type AmqpOptions, ReconnectingTransporter } from "./amqp-reconnecting.ts";
 import { busMessages } from "./metrics.ts";
 import { BATCH, inBatches, type Message, packetsIn } from "./packet-batch.ts";
+import { joinText, splitText, TEXT, takeText } from "./packet-text.ts";
 
 type Base = InstanceType<typeof Transporters.AMQP>;
 /** RabbitMQ's user that published a message, by its content and by the packet read from it. */
@@ -19,7 +20,8 @@ export const publisherOf = (packet: object): unknown => publishers.get(packet);
  * - Requests that waited while the process stood still are not run when it goes on.
  * - A message is acknowledged on the channel that brought it, and never put back: what fails once fails always.
  *
- * What a node sends another in a few turns of the event loop goes as one message (docs/decisions/0026-batches.md).
+ * What a node sends another in a few turns of the event loop goes as one message, and a text in an answer as it is
+ * (docs/decisions/0026-batches.md).
  *
  * It also says with each message which of RabbitMQ's users sends it, and keeps what others say. RabbitMQ lets nobody
  * give another user's name ("validated user id").
@@ -39,7 +41,7 @@ export class AmqpTransporter extends ReconnectingTransporter {
 
   override init(...args: Parameters<Base["init"]>): void {
     super.init(...args);
-    Object.assign(this.broker.metadata, { [BATCH]: true });
+    Object.assign(this.broker.metadata, { [BATCH]: true, [TEXT]: true });
     // A node that says what it offers is alive: right after an outage, its last heartbeat is an old one.
     this.broker.localBus.on("$node.updated", ({ node }) => node.heartbeat({}));
   }
@@ -91,8 +93,18 @@ export class AmqpTransporter extends ReconnectingTransporter {
     }
   }
 
+  override serialize(packet: Parameters<Base["serialize"]>[0]): Buffer {
+    const { type, target } = packet;
+    if (type !== "RES" || target == null || !this.says(target, TEXT)) return super.serialize(packet);
+    const { payload, text } = takeText(packet.payload);
+    const json = super.serialize({ ...packet, payload });
+    return text === undefined ? json : joinText(json, text);
+  }
+
   override deserialize(type: string, content: Buffer): ReturnType<Base["deserialize"]> {
-    const packet = super.deserialize(type, content);
+    const { json, text } = splitText(content);
+    const packet = super.deserialize(type, json);
+    if (text !== undefined) Object.assign(Object(packet.payload.data), { text });
     publishers.set(packet, publishers.get(content));
     if (type === "REQ" && packet.payload.timeout > 0 && this.stoodStillFor > 0) {
       // Below nothing, nobody waits any more (lib/request-context.ts); nothing would be for ever.
@@ -123,7 +135,7 @@ export class AmqpTransporter extends ReconnectingTransporter {
     // It would be sent when RabbitMQ takes messages again, to do what nobody waits for.
     if (isRequest && this.isBlocked) throw disconnected();
     try {
-      if (target != null && this.takesBatches(target)) await this.sendTogether(topic, data, isRequest);
+      if (target != null && this.says(target, BATCH)) await this.sendTogether(topic, data, isRequest);
       else if (target != null || balanced) this.queue(topic, data, isRequest);
       else {
         this.open.publish(topic, "", data, this.opts.messageOptions);
@@ -149,9 +161,9 @@ export class AmqpTransporter extends ReconnectingTransporter {
     return this.channel;
   }
 
-  /** Whether a node says so of itself: Moleculer's own transporter knows nothing of batches. */
-  private takesBatches(nodeID: string): boolean {
-    return this.broker.registry.nodes.get(nodeID)?.metadata?.[BATCH] === true;
+  /** Whether a node says of itself that it takes these: Moleculer's own transporter knows of none. */
+  private says(nodeID: string, what: typeof BATCH | typeof TEXT): boolean {
+    return this.broker.registry.nodes.get(nodeID)?.metadata?.[what] === true;
   }
 }
 

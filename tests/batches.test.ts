@@ -28,6 +28,7 @@ const echo: ServiceSchema = {
       if (fail) throw new Error(text);
       return text;
     }),
+    page: openHandler((ctx: Context<{ text: string }>) => ({ text: ctx.params.text, nextCursor: null })),
   },
 };
 const auth: ServiceSchema = {
@@ -69,6 +70,16 @@ async function messagesOf(work: () => Promise<unknown>): Promise<number> {
   return (await sent()) - before;
 }
 
+/** Puts a message into a node's queue, as one that is up to no good may. */
+async function deliver(kind: "REQ" | "RES", { broker }: TestNode, content: Buffer, type?: string) {
+  const connection = await connect(AMQP_URL);
+  const channel = await connection.createConfirmChannel();
+  const queue = `MOL-${namespace}.${kind}.${broker.nodeID}`;
+  channel.sendToQueue(queue, content, type === undefined ? {} : { type });
+  await channel.waitForConfirms();
+  await connection.close();
+}
+
 test("calls of one turn of the event loop and their answers are a few messages, each call with its own answer", async () => {
   let answers: string[] = [];
   const messages = await messagesOf(async () => {
@@ -106,18 +117,41 @@ test("a node with Moleculer's own transporter gets and sends each packet as a me
   expect(plain.received.filter((packet) => /^RE[QS] /.test(packet))).toHaveLength(2 * CALLS);
 });
 
+describe("the text of an answer", () => {
+  const page = { text: JSON.stringify({ items: ["«Ёж»", "a\nb", "\u001e"] }), nextCursor: null };
+  const ask = ({ broker }: TestNode, action: string) =>
+    broker.call<object, object>(action, { text: page.text });
+
+  it("arrives as it was", async () => {
+    expect(await ask(caller, "echo.page")).toEqual(page);
+    expect(await ask(caller, "plain.page")).toEqual(page);
+  });
+
+  it("goes to a node with Moleculer's own transporter as a part of the JSON", async () => {
+    expect(await ask(plain, "echo.page")).toEqual(page);
+  });
+
+  it.each([
+    ["ends before it", "\u001e{}"],
+    ["has no JSON before it", "\u001e\npage"],
+    [
+      "belongs to no answer",
+      '\u001e{"ver":"5","sender":"hand","id":"none","success":true,"data":null}\npage',
+    ],
+  ])("does no harm in a packet that %s", async (_, content) => {
+    await deliver("RES", caller, Buffer.from(content));
+
+    expect(await ask(caller, "echo.page")).toEqual(page);
+  });
+});
+
 describe("a batch made by hand", () => {
   const request = (text: string) =>
     Buffer.from(
       JSON.stringify({ ver: "5", sender: "hand", id: text, action: "echo.say", params: { text }, meta: {} }),
     );
   const send = async (content: Buffer) => {
-    const connection = await connect(AMQP_URL);
-    const channel = await connection.createConfirmChannel();
-    const queue = `MOL-${namespace}.REQ.${server.broker.nodeID}`;
-    channel.sendToQueue(queue, content, { type: "taskmesh.batch" });
-    await channel.waitForConfirms();
-    await connection.close();
+    await deliver("REQ", server, content, "taskmesh.batch");
     // Queues keep their order: whatever came before was taken.
     await caller.broker.call("echo.say", { text: "the last" });
   };
