@@ -1,4 +1,5 @@
 import pino from "pino";
+import { runFor } from "../tests/support/run-for.ts";
 import { pinoOptions, redacted } from "./logs.ts";
 import { inRequest } from "./request-context.ts";
 
@@ -64,6 +65,14 @@ describe("a line of the log", () => {
     expect(text).toContain("amqp://taskmesh:[redacted]@rabbit:5672");
     expect(text).toContain("refused [redacted] and [redacted], [redacted], [redacted]");
   });
+
+  it.each(["a.", "a://", "a://b:", "eyJ-", "eyJaaaaaaaaaa.", "tmp_", "'", "a"])(
+    "is written at once, however long it is: of %s alone",
+    (part) => {
+      const path = part.repeat(2 ** 19 / part.length);
+      runFor(5_000, () => void lineOf((logger) => logger.info({ path, sql: path }, path)));
+    },
+  );
 
   it("says of an error of the database what it is, and none of the values", () => {
     const error = Object.assign(new Error("duplicate key"), {

@@ -2,13 +2,24 @@ import Joi from "joi";
 import { Temporal } from "temporal-polyfill";
 import { problem } from "./errors.ts";
 
+/**
+ * What is said of the errors that are made here. The validator gives it to whole schemas: had a field its own, Joi would
+ * join the two at each validation.
+ */
+export const MESSAGES = {
+  "string.unicode": "{{#label}} must be well-formed Unicode without NUL characters",
+  "string.dateOrInstant":
+    "{{#label}} must be a date like 2026-12-01 or an instant like 2026-12-01T09:00:00+03:00",
+  "string.plus": "{{#label}} has a space before its offset: + is written %2B in a query",
+  "string.timeZone": "{{#label}} must be an IANA time zone like Europe/Berlin",
+  "string.locale": "{{#label}} must be a language tag like en or pt-BR",
+};
+
 /** Text that PostgreSQL can keep and UTF-8 can carry: no NUL, no lone surrogate. */
 export const text = (): Joi.StringSchema =>
-  Joi.string()
-    .custom((value: string, helpers) =>
-      value.includes("\0") || !value.isWellFormed() ? helpers.error("string.unicode") : value,
-    )
-    .messages({ "string.unicode": "{{#label}} must be well-formed Unicode without NUL characters" });
+  Joi.string().custom((value: string, helpers) =>
+    value.includes("\0") || !value.isWellFormed() ? helpers.error("string.unicode") : value,
+  );
 
 /** A UUID of any version; ids that Taskmesh makes are version 7 (RFC 9562). */
 export const uuid = (): Joi.StringSchema => Joi.string().guid({ separator: "-", wrapper: false }).lowercase();
@@ -56,11 +67,6 @@ export const dateOrInstant = (): Joi.StringSchema =>
         /^[\d-]+T[\d:.]+ \d\d:\d\d$/i.test(value) ? "string.plus" : "string.dateOrInstant",
       );
     })
-    .messages({
-      "string.dateOrInstant":
-        "{{#label}} must be a date like 2026-12-01 or an instant like 2026-12-01T09:00:00+03:00",
-      "string.plus": "{{#label}} has a space before its offset: + is written %2B in a query",
-    })
     .meta({ pattern: DATE_OR_INSTANT });
 
 /** For a cursor's `error`: it was not made by the list that it is given to. */
@@ -83,8 +89,7 @@ export const timeZone = (): Joi.StringSchema =>
       } catch {
         return helpers.error("string.timeZone");
       }
-    })
-    .messages({ "string.timeZone": "{{#label}} must be an IANA time zone like Europe/Berlin" });
+    });
 
 /** A BCP 47 language tag, in its canonical form. */
 export const locale = (): Joi.StringSchema =>
@@ -97,8 +102,7 @@ export const locale = (): Joi.StringSchema =>
       } catch {
         return helpers.error("string.locale");
       }
-    })
-    .messages({ "string.locale": "{{#label}} must be a language tag like en or pt-BR" });
+    });
 
 /** More than any list of names in a query needs. */
 const MAX_ITEMS = 100;

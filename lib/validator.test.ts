@@ -1,9 +1,9 @@
-import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import Joi from "joi";
 import { type ActionParams, type Context, ServiceBroker } from "moleculer";
 import { authActions } from "../services/auth/auth.schema.ts";
 import { taskActions } from "../services/tasks/tasks.schema.ts";
+import { runFor } from "../tests/support/run-for.ts";
 import { commaList } from "./schema.ts";
 import { JoiValidator, joi, validate } from "./validator.ts";
 
@@ -151,11 +151,6 @@ describe("a text that is long", () => {
   const texts = ["T", "a", "0", " ", ",", "-", ".", "@", "a@", "a.", "T ", "0-", "%", "\0", "é"].map((part) =>
     part.repeat(LENGTH / part.length),
   );
-
-  /** In an environment that can be left while it runs: nothing else ends a regular expression. */
-  const runFor = (milliseconds: number, work: () => void): void => {
-    runInNewContext("work()", { work }, { timeout: milliseconds });
-  };
 
   it.each(Object.entries(contracts))("line 27: does not hold the process up: %s", (_name, { params }) => {
     const names = Object.keys(params.describe().keys ?? {});

@@ -3,6 +3,7 @@ import type Joi from "joi";
 import { Errors, Validators } from "moleculer";
 import { MAX_VIOLATIONS, type Violation, validationFailed } from "./errors.ts";
 import { countValues } from "./input-size.ts";
+import { MESSAGES } from "./schema.ts";
 
 /** Joi's error types under the names that clients see; all others are `wrong_type` or `invalid_format`. */
 const CODES: Record<string, string> = {
@@ -21,8 +22,8 @@ const CODES: Record<string, string> = {
   "number.max": "too_large",
 };
 
-/** Joi's own repeats what was sent. */
-const MESSAGES = { "string.pattern.base": "{{#label}} does not have the required form" };
+/** Instead of Joi's own, which repeats what was sent. */
+const messages = { ...MESSAGES, "string.pattern.base": "{{#label}} does not have the required form" };
 
 /** In more values than these, the first violation must do: Joi takes longer to say what is wrong than to see it. */
 const MAX_VALUES_TO_EXPLAIN = 1_000;
@@ -64,7 +65,7 @@ const preparedSchemas = new WeakMap<object, Joi.ObjectSchema>();
 function prepared(schema: Joi.ObjectSchema): Joi.ObjectSchema {
   const known = preparedSchemas.get(schema);
   if (known) return known;
-  const options = { abortEarly: false, errors: { wrap: { label: '"' } }, messages: MESSAGES } as const;
+  const options = { abortEarly: false, errors: { wrap: { label: '"' } }, messages } as const;
   const made = schema.prefs(options);
   preparedSchemas.set(schema, made);
   return made;
