@@ -35,6 +35,13 @@ const amqpOptions = {
   queueOptions: { exclusive: true },
 };
 
+/** (Moleculer's typings don't know it.) */
+const transit: BrokerOptions["transit"] & Record<string, unknown> = {
+  // Milliseconds until the others hear of this node's services, after the last of them: a node has but a few. 1,000 by
+  // default, in which nobody could call them.
+  serviceChangedDebounceTime: 50,
+};
+
 /** Whose RabbitMQ user this is, and so whose node; null when all share one. docs/security.md, "The bus". */
 const service = busService(env);
 
@@ -50,6 +57,7 @@ const config: BrokerOptions = {
         ),
       }),
   requestTimeout: REQUEST_TIMEOUT,
+  transit,
   // A stopping node finishes the calls it has taken.
   tracking: { enabled: true, shutdownTimeout: 10_000 },
   // Seconds. Until a killed node is missed, its share of the calls goes to nobody.
