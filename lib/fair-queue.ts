@@ -32,6 +32,8 @@ interface Person {
 /** A bounded queue each for whoever has work: theirs waits for theirs, and for nobody else's. */
 export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQueueOptions) {
   const people = new Map<string, Person>();
+  /** Of those who have left, for whoever comes next: to make one takes longer than all else here. As many as there ever were. */
+  const places: Person[] = [];
 
   function newPerson(): Person {
     // A server that does not answer is no fault of theirs. By half: bodies took some of the time, and timers are not exact.
@@ -50,14 +52,25 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
     return person;
   }
 
+  function enter(id: string): Person {
+    const person = places.pop() ?? newPerson();
+    person.answeredAt = clock();
+    people.set(id, person);
+    return person;
+  }
+
+  function leave(id: string, person: Person): void {
+    people.delete(id);
+    places.push(person);
+  }
+
   return {
     /**
      * @throws too_many_requests when too many of this one's wait, or one has waited for too long; unavailable when nothing of
      * this one's was answered meanwhile, and none waited for them
      */
     async inTurn<T>(id: string, work: (waitForThem: WaitForThem) => Promise<T>): Promise<T> {
-      const person = people.get(id) ?? newPerson();
-      people.set(id, person);
+      const person = people.get(id) ?? enter(id);
       const waitForThem: WaitForThem = async (theirs) => {
         const beganAt = clock();
         person.waitsForThem += 1;
@@ -82,7 +95,7 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
         });
       } finally {
         person.count -= 1;
-        if (person.count === 0) people.delete(id);
+        if (person.count === 0) leave(id, person);
       }
     },
 
