@@ -34,6 +34,7 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
   const people = new Map<string, Person>();
   /** Of those who have left, for whoever comes next: to make one takes longer than all else here. As many as there ever were. */
   const places: Person[] = [];
+  const isEmpty = ({ running, waiting }: ReturnType<BoundedQueue["counts"]>) => running + waiting === 0;
 
   function newPerson(): Person {
     // A server that does not answer is no fault of theirs. By half: bodies took some of the time, and timers are not exact.
@@ -61,7 +62,8 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
 
   function leave(id: string, person: Person): void {
     people.delete(id);
-    places.push(person);
+    // Those that were refused while they waited leave their queue one by one.
+    if (isEmpty(person.queue.counts())) places.push(person);
   }
 
   return {

@@ -57,6 +57,39 @@ describe.each(kinds)("turns of the kind %s", (kind, waiting) => {
     expect(refusals).toEqual(["full", ...Array.from({ length: waiting }, () => "late")]);
   });
 
+  it("begin anew for whoever comes long after the last", async () => {
+    const turns = createTurns(kind, { clock });
+    await turns.inTurn(ADA, async () => "Ada's");
+    now += 10_000;
+    const bobs = Array.from({ length: 2 + waiting }, buildWork);
+    const his = bobs.map(({ work }) => turns.inTurn(BOB, work));
+    await expect(turns.inTurn(BOB, async () => "one more")).rejects.toMatchObject(TOO_MANY);
+    for (const { finish } of bobs) finish();
+    await Promise.all(his);
+  });
+
+  it("have nothing of whoever had them before", async () => {
+    jest.useFakeTimers({ doNotFake: ["setImmediate", "nextTick", "queueMicrotask"] });
+    const turns = createTurns(kind, { clock });
+    const adas = Array.from({ length: 2 + waiting }, buildWork);
+    const answers = Promise.allSettled(adas.map(({ work }) => turns.inTurn(ADA, work)));
+    await nextTurn();
+    // Those that wait are refused, and stay in the queue until those before them are done.
+    jest.advanceTimersByTime(2_001);
+    jest.useRealTimers();
+    await nextTurn();
+    now += 10_000;
+    for (const { finish } of adas) finish();
+    while (turns.people() > 0) await Promise.resolve();
+
+    const bobs = Array.from({ length: 2 + waiting }, buildWork);
+    const his = bobs.map(({ work }) => turns.inTurn(BOB, work));
+    await expect(turns.inTurn(BOB, async () => "one more")).rejects.toMatchObject(TOO_MANY);
+    for (const { finish } of bobs) finish();
+    expect(await Promise.all(his)).toEqual(bobs.map(() => "done"));
+    await answers;
+  });
+
   it("are unavailable when nothing of that person's is done while they wait", async () => {
     jest.useFakeTimers({ doNotFake: ["setImmediate", "nextTick", "performance"] });
     const onRefused = jest.fn();
