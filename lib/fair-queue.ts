@@ -34,7 +34,6 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
   const people = new Map<string, Person>();
   /** Of those who have left, for whoever comes next: to make one takes longer than all else here. As many as there ever were. */
   const places: Person[] = [];
-  const isEmpty = ({ running, waiting }: ReturnType<BoundedQueue["counts"]>) => running + waiting === 0;
 
   function newPerson(): Person {
     // A server that does not answer is no fault of theirs. By half: bodies took some of the time, and timers are not exact.
@@ -63,7 +62,7 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
   function leave(id: string, person: Person): void {
     people.delete(id);
     // Those that were refused while they waited leave their queue one by one.
-    if (isEmpty(person.queue.counts())) places.push(person);
+    if (isEmpty(person.queue)) places.push(person);
   }
 
   return {
@@ -105,6 +104,11 @@ export function createFairQueue({ detail, clock, onRefused, ...limits }: FairQue
     people: (): number => people.size,
   };
 }
+
+const isEmpty = (queue: BoundedQueue): boolean => {
+  const { running, waiting } = queue.counts();
+  return running + waiting === 0;
+};
 
 /** A refusal, not an outage: those could be tried again, by Moleculer's own word. */
 const isAnswer = (error: unknown): boolean => error instanceof Errors.MoleculerError && !error.retryable;

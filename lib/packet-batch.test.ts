@@ -1,5 +1,6 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
-import { batchesOf, joinPackets, splitPackets } from "./packet-batch.ts";
+import { batchesOf, inBatches, joinPackets, splitPackets } from "./packet-batch.ts";
 
 const packet = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
 const packets = fc.array(packet, { maxLength: 50 });
@@ -40,6 +41,17 @@ test("batches keep the order, lose nothing, and are no larger than a message may
       }
     }),
   );
+});
+
+test("packets of turns that follow each other are one message, whose senders hear that it has gone", async () => {
+  const messages: Buffer[] = [];
+  const send = inBatches((_queue, content) => void messages.push(content));
+  const first = send("queue", Buffer.from("first"), false);
+  await nextTurn();
+  await nextTurn();
+  expect(messages).toEqual([]);
+  await Promise.all([first, send("queue", Buffer.from("second"), false)]);
+  expect(messages.map((message) => splitPackets(message).map(String))).toEqual([["first", "second"]]);
 });
 
 test("small packets of one turn are one message", () => {

@@ -122,13 +122,34 @@ describe("the text of an answer", () => {
   const ask = ({ broker }: TestNode, action: string) =>
     broker.call<object, object>(action, { text: page.text });
 
-  it("arrives as it was", async () => {
+  /** The server's packets, as they are sent. */
+  const sent: string[] = [];
+  beforeAll(() => {
+    const transporter = server.broker.transit?.tx;
+    if (!transporter) throw new Error("There is no transporter.");
+    const serialize = transporter.serialize.bind(transporter);
+    jest.spyOn(transporter, "serialize").mockImplementation((packet) => {
+      const bytes = serialize(packet);
+      if (packet.type === "RES") sent.push(String(bytes));
+      return bytes;
+    });
+  });
+  beforeEach(() => {
+    sent.length = 0;
+  });
+  afterAll(() => jest.restoreAllMocks());
+
+  it("goes after the JSON, and arrives as it was", async () => {
     expect(await ask(caller, "echo.page")).toEqual(page);
-    expect(await ask(caller, "plain.page")).toEqual(page);
+    expect(sent).toHaveLength(1);
+    expect(sent[0]?.startsWith("\u001e{")).toBe(true);
+    expect(sent[0]?.endsWith(`}\n${page.text}`)).toBe(true);
   });
 
-  it("goes to a node with Moleculer's own transporter as a part of the JSON", async () => {
+  it("is a part of the JSON to and from a node with Moleculer's own transporter", async () => {
     expect(await ask(plain, "echo.page")).toEqual(page);
+    expect(sent.map((packet) => JSON.parse(packet).data)).toEqual([page]);
+    expect(await ask(caller, "plain.page")).toEqual(page);
   });
 
   it.each([
