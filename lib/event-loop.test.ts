@@ -18,6 +18,25 @@ test("what is collected in so many turns of the event loop is handed over at onc
   expect(handedOver).toEqual([["a", "b", "c", "d"], ["e"]]);
 });
 
+test("who is alone waits half as long each time, and the whole time again after company", async () => {
+  const handedOver: string[][] = [];
+  const collect = collectFor<string>(8, (all) => handedOver.push(all));
+  async function turnsOf(...items: string[]): Promise<number> {
+    const before = handedOver.length;
+    for (const item of items) collect(item);
+    for (let turns = 1; ; turns += 1) {
+      await nextTurn();
+      if (handedOver.length > before) return turns;
+    }
+  }
+  const alone: number[] = [];
+  for (let times = 0; times < 5; times += 1) alone.push(await turnsOf("alone"));
+  expect(alone).toEqual([8, 4, 2, 1, 1]);
+  expect(await turnsOf("a", "b")).toBe(1);
+  expect(await turnsOf("a", "b")).toBe(8);
+  expect(handedOver.at(-1)).toEqual(["a", "b"]);
+});
+
 test("what is written in one turn of the event loop is sent at once and in order, and each turn by itself", async () => {
   const sent: string[] = [];
   const socket = new Writable({

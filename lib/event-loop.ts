@@ -1,8 +1,13 @@
 import type { Writable } from "node:stream";
 
-/** Hands over what was collected in so many turns of the event loop, all at once and in order. */
-export function collectFor<T>(turns: number, handOver: (collected: T[]) => void): (item: T) => void {
+/**
+ * Hands over what was collected in some turns of the event loop, all at once and in order.
+ *
+ * @param most turns; it waits half as many each time after an item had no company, so that who is alone hardly waits
+ */
+export function collectFor<T>(most: number, handOver: (collected: T[]) => void): (item: T) => void {
   let collected: T[] = [];
+  let turns = most;
   const endTurn = (left: number): void => {
     if (left > 0) {
       setImmediate(endTurn, left - 1);
@@ -10,6 +15,7 @@ export function collectFor<T>(turns: number, handOver: (collected: T[]) => void)
     }
     const all = collected;
     collected = [];
+    turns = all.length > 1 ? most : Math.ceil(turns / 2);
     handOver(all);
   };
   return (item) => {
