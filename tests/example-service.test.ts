@@ -266,6 +266,6 @@ describe("the service that docs/adding-a-service.md makes", () => {
     expect((await httpFor(mesh).get("/focus")).status).toBe(401);
     const misspelt = await cleo.http.get("/focus?tga=home");
     expect(misspelt.status).toBe(422);
-    expect(misspelt.body).toMatchObject({ errors: [{ parameter: "tga", code: "unknown_field" }] });
+    expect(misspelt.body).toMatchObject({ errors: [{ parameter: "tga", code: "unknown_parameter" }] });
   });
 });

@@ -56,6 +56,12 @@ describe("a problem", () => {
     expect(itemOf(wrong("limit"), { input: "query" })).toMatchObject({ parameter: "limit" });
     const both = validationFailed([{ path: ["x"], code: "unknown_parameter", detail: "No.", in: "query" }]);
     expect(itemOf(both)).toEqual({ parameter: "x", code: "unknown_parameter", detail: "No." });
+    const unknown = validationFailed([{ path: ["x"], code: "unknown_field", detail: "No." }]);
+    expect(itemOf(unknown, { input: "query" })).toEqual({
+      parameter: "x",
+      code: "unknown_parameter",
+      detail: "No.",
+    });
   });
 
   it("of a path that could not exist is the same as of a missing thing", () => {

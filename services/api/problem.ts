@@ -139,7 +139,13 @@ function readViolations(data: unknown): Violation[] {
 }
 
 function toItem({ path, code, detail, in: part }: Violation, failed: Failed) {
-  if ((part ?? failed.input) === "query") return { parameter: String(path[0]), code, detail };
+  if ((part ?? failed.input) === "query")
+    // A schema knows of fields alone.
+    return {
+      parameter: String(path[0]),
+      code: code === "unknown_field" ? "unknown_parameter" : code,
+      detail,
+    };
   const inBody = part === undefined && path[0] === failed.bodyAs ? path.slice(1) : path;
   // RFC 6901: ~ and / are escaped.
   const pointer = inBody
