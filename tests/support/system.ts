@@ -145,9 +145,12 @@ export async function migrate(env: Record<string, string>): Promise<void> {
   if (code !== 0) throw new Error(`The migration ended with ${code}.`);
 }
 
-/** Ports of a Jest worker: below those that the system gives to connections, which may take one before it is used. */
+/**
+ * Ports of a Jest worker: below those that the system gives to connections, which may take one before it is used, and above
+ * the last that fetch refuses, 10080 (https://fetch.spec.whatwg.org/#port-blocking).
+ */
 const PORTS = 2_000;
-const firstPort = 10_000 + (Number(process.env.JEST_WORKER_ID ?? 0) % 10) * PORTS;
+const firstPort = 12_000 + (Number(process.env.JEST_WORKER_ID ?? 0) % 10) * PORTS;
 let nextPort = Math.floor(Math.random() * PORTS);
 
 /** A port that nobody listens on, and that no other test is given. */
