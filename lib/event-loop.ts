@@ -3,11 +3,11 @@ import type { Writable } from "node:stream";
 /**
  * Hands over what was collected in some turns of the event loop, all at once and in order.
  *
- * @param most turns; it waits half as many each time after an item had no company, so that who is alone hardly waits
+ * @param mostTurns it waits half as many each time after an item had no company, so that who is alone hardly waits
  */
-export function collectFor<T>(most: number, handOver: (collected: T[]) => void): (item: T) => void {
+export function collectFor<T>(mostTurns: number, handOver: (collected: T[]) => void): (item: T) => void {
   let collected: T[] = [];
-  let turns = most;
+  let turns = mostTurns;
   const endTurn = (left: number): void => {
     if (left > 0) {
       setImmediate(endTurn, left - 1);
@@ -15,7 +15,7 @@ export function collectFor<T>(most: number, handOver: (collected: T[]) => void):
     }
     const all = collected;
     collected = [];
-    turns = all.length > 1 ? most : Math.ceil(turns / 2);
+    turns = all.length > 1 ? mostTurns : Math.ceil(turns / 2);
     handOver(all);
   };
   return (item) => {

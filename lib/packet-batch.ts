@@ -60,7 +60,7 @@ export interface Message {
 export const packetsIn = ({ content, properties }: Message): Buffer[] =>
   properties.type === BATCH ? splitPackets(content) : [content];
 
-/** Most turns of the event loop that a packet waits for others: hundredths of a millisecond of a node with nothing else to do. */
+/** Most turns of the event loop that a packet waits for others: hundredths of a millisecond of an idle node. */
 const TURNS = 8;
 
 /** A packet that waits for others. */

@@ -208,7 +208,7 @@ describe("a query", () => {
     path = { id: "7" };
     expect(await sendTarget("/?id=8")).toMatchObject({
       type: "validation_failed",
-      violations: [{ path: ["id"], in: "query", code: "unknown_parameter" }],
+      violations: [{ path: ["id"], in: "query", code: "unknown_field" }],
     });
   });
 
@@ -244,8 +244,8 @@ describe("a query", () => {
     route = { method: "POST", input: "body" };
     expect(await send("{}", { query: "?a=1&b=2" })).toMatchObject({
       violations: [
-        { path: ["a"], code: "unknown_parameter", in: "query" },
-        { path: ["b"], code: "unknown_parameter", in: "query" },
+        { path: ["a"], code: "unknown_field", in: "query" },
+        { path: ["b"], code: "unknown_field", in: "query" },
       ],
     });
   });

@@ -9,7 +9,7 @@ export const PROTO = "__proto__";
 /** A field or a parameter that nothing here takes. */
 export const unknown = (name: string, part: "query" | "body"): Violation => ({
   path: [name.slice(0, 100)],
-  code: part === "body" ? "unknown_field" : "unknown_parameter",
+  code: "unknown_field",
   detail: `The ${part === "body" ? "field" : "parameter"} "${name.slice(0, 100)}" is not allowed here.`,
   in: part,
 });

@@ -139,13 +139,11 @@ function readViolations(data: unknown): Violation[] {
 }
 
 function toItem({ path, code, detail, in: part }: Violation, failed: Failed) {
-  if ((part ?? failed.input) === "query")
-    // A schema knows of fields alone.
-    return {
-      parameter: String(path[0]),
-      code: code === "unknown_field" ? "unknown_parameter" : code,
-      detail,
-    };
+  if ((part ?? failed.input) === "query") {
+    // Whoever found it, mostly a schema, knows of fields alone.
+    const name = code === "unknown_field" ? "unknown_parameter" : code;
+    return { parameter: String(path[0]), code: name, detail };
+  }
   const inBody = part === undefined && path[0] === failed.bodyAs ? path.slice(1) : path;
   // RFC 6901: ~ and / are escaped.
   const pointer = inBody

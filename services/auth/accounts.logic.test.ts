@@ -12,6 +12,7 @@ import {
 } from "../../tests/support/auth-factories.ts";
 import { createMigratedDatabase, type MigratedDatabase } from "../../tests/support/migrated-database.ts";
 import { createAccountLogic } from "./accounts.logic.ts";
+import { createEraser, type Eraser } from "./erasures.logic.ts";
 import { createErasureRepository, type Erasure } from "./erasures.repository.ts";
 import { createUserRepository } from "./users.repository.ts";
 
@@ -27,9 +28,11 @@ const gone = { type: "invalid_token", message: "The account does not exist any m
 function build({
   whileHashing = async () => {},
   whileErasing = async () => {},
+  eraser,
 }: {
   whileHashing?: () => Promise<unknown>;
   whileErasing?: () => Promise<unknown>;
+  eraser?: Pick<Eraser, "erase">;
 } = {}) {
   const chosen: unknown[] = [];
   const { audit, audited } = recordAudit();
@@ -39,7 +42,7 @@ function build({
   const logic = createAccountLogic({
     users: createUserRepository(db.database),
     erasures: createErasureRepository(db.database),
-    eraser: {
+    eraser: eraser ?? {
       async erase(erasure) {
         await whileErasing();
         erased.push(erasure);
@@ -231,6 +234,23 @@ describe("deleting an account", () => {
     expect(erased).toEqual([{ userId, requestedAt: new Date(NOW) }]);
     expect(asked).toEqual([{ userId, sessionId: session.id }]);
     expect(audited).toEqual([{ event: "account_delete", result: "success", userId, sessionId: session.id }]);
+  });
+
+  it("has removed it also when its erasure elsewhere can't be written down, which is told", async () => {
+    const session = await storeSession(db.database);
+    const told: unknown[] = [];
+    const erasures = createErasureRepository(db.database);
+    const eraser = createEraser({
+      erasures: { ...erasures, erasedOnce: () => Promise.reject(new Error("no database")) },
+      services: ["tasks"],
+      eraseIn: async () => {},
+      onError: (error) => told.push(String(error)),
+      clock: () => NOW,
+    });
+    const { logic } = build({ eraser });
+    expect(await logic.remove(identityOf(session), "right")).toBeNull();
+    expect(await findUser(db.database, session.userId)).toBeUndefined();
+    expect(told).toEqual(["Error: no database"]);
   });
 
   it("has removed it, within about a second, also when its erasure elsewhere takes long", async () => {

@@ -1,6 +1,7 @@
 import type Joi from "joi";
 import { type ProblemCode, problem, problems, validationFailed } from "../../../lib/errors.ts";
 import { validate } from "../../../lib/validator.ts";
+import { unknown } from "../json-object.ts";
 import { toProblem } from "../problem.ts";
 import { help, problemCodes } from "../problem-help.ts";
 import type { Route } from "../routes.ts";
@@ -140,9 +141,11 @@ export function validationExample(
 
 function errorOf(route: Route, params: Joi.ObjectSchema, path: object, wrong: object): unknown {
   if (route.input === "none") {
-    const [name = ""] = Object.keys(wrong);
-    const detail = `The parameter "${name}" is not allowed here.`;
-    return validationFailed([{ path: [name], in: "query", code: "unknown_parameter", detail }]);
+    return validationFailed(
+      Object.keys(wrong)
+        .slice(0, 1)
+        .map((name) => unknown(name, "query")),
+    );
   }
   try {
     return validate(params, { ...path, ...(route.bodyAs ? { [route.bodyAs]: wrong } : wrong) });
