@@ -8,7 +8,7 @@
 import { join, resolve } from "node:path";
 import { Client } from "pg";
 import { startBare } from "./support/bare.ts";
-import { countCpu, findBackends, processesWith } from "./support/cpu.ts";
+import { countCpu, findBackends, type Processes, processesWith } from "./support/cpu.ts";
 import { putLoad } from "./support/load.ts";
 import { buildPeople, readBy } from "./support/people.ts";
 import { median, quantile } from "./support/statistics.ts";
@@ -34,7 +34,7 @@ const bare = await startBare(ours.mesh);
 const turns: Record<"theirs" | "ours" | "bare", Turn[]> = { theirs: [], ours: [], bare: [] };
 const inTurn: [keyof typeof turns, () => Promise<Turn>][] = [
   ["theirs", () => measureMesh(theirs)],
-  ["bare", () => measure(bare.origin, ours.list, { bare: [bare.child.pid ?? 0] })],
+  ["bare", () => measure(bare.origin, ours.list, bare.processes)],
   ["ours", () => measureMesh(ours)],
 ];
 for (let turn = 0; turn < TURNS; turn += 1) {
@@ -42,7 +42,7 @@ for (let turn = 0; turn < TURNS; turn += 1) {
   for (const [name, measured] of turn % 2 === 0 ? inTurn : inTurn.toReversed())
     turns[name].push(await measured());
 }
-bare.child.kill();
+bare.stop();
 for (const { mesh, database } of [theirs, ours]) {
   await database.end();
   await mesh.stop();
@@ -63,19 +63,20 @@ async function startMeshOf(folder: string) {
 }
 
 async function measureMesh({ mesh, database, list }: Awaited<ReturnType<typeof startMeshOf>>): Promise<Turn> {
+  const backends = await findBackends(database);
   return measure(mesh.baseUrl, list, {
-    ...Object.fromEntries(mesh.processes.map(({ name, child }) => [name, [child.pid ?? 0]])),
-    rabbitmq: processesWith("beam.smp"),
-    postgres: await findBackends(database),
+    ...Object.fromEntries(mesh.processes.map(({ name, child: { pid = 0 } }) => [name, () => [pid]])),
+    rabbitmq: () => processesWith("beam.smp"),
+    postgres: () => backends,
   });
 }
 
 async function measure(
   origin: string,
   request: ReturnType<typeof readBy>,
-  pids: Record<string, number[]>,
+  processes: Processes,
 ): Promise<Turn> {
-  const cpu = countCpu(Object.fromEntries(Object.entries(pids).map(([name, ids]) => [name, () => ids])));
+  const cpu = countCpu(processes);
   const load = { origin, request };
   const { rate, requests } = await putLoad({ ...load, clients: CLIENTS, seconds: SECONDS.clients });
   const micros = Object.entries(cpu()).map(([name, each]): [string, number] => [name, each / requests]);

@@ -4,7 +4,7 @@
  * The whole mesh (three processes over RabbitMQ, each request verified by auth) against a bare server
  * over the same tables (bench/support/bare-server.ts), taking turns in one run. Writes bench/results/.
  *
- *   npm run bench -- list create     these scenarios only, of: list get create patch deepPages login events
+ *   npm run bench -- list create     these scenarios only, of: list get create patch deepPages login events; writes nothing
  */
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { buildPerson } from "../tests/support/client.ts";
 import { startMesh } from "../tests/support/system.ts";
-import { startBare } from "./support/bare.ts";
+import { startBare, startBareMesh } from "./support/bare.ts";
 import { chart } from "./support/chart.ts";
 import { countCpu, findBackends, type Processes, processesWith } from "./support/cpu.ts";
 import { type Load, type Measured, putLoad } from "./support/load.ts";
@@ -42,13 +42,15 @@ const busiest = await buildPerson(mesh);
 await fillTasks(database, [busiest.user.id], TASKS_OF_THE_BUSIEST);
 const bare = await startBare(mesh);
 
-const processes: Processes = Object.fromEntries([
-  ...mesh.processes.map(({ name, child }): [string, () => number[]] => [name, () => [child.pid ?? 0]]),
-  ["bare", () => [bare.child.pid ?? 0]],
-  ["rabbitmq", () => processesWith("beam.smp")],
-  ["postgres", () => backends],
-]);
 let backends: number[] = [];
+const servers: Processes = {
+  rabbitmq: () => processesWith("beam.smp"),
+  postgres: () => backends,
+};
+const processes: Processes = {
+  ...Object.fromEntries(mesh.processes.map(({ name, child: { pid = 0 } }) => [name, () => [pid]])),
+  ...servers,
+};
 
 type Request = Load["request"];
 const list = readBy(people, "/tasks");
@@ -84,10 +86,11 @@ for (const [name, request] of Object.entries(scenarios)) {
 if (results.list)
   Object.assign(results.list, await measureOneClient(), await measureGrowth(), {
     crowd: await measureCrowd(),
+    bareMesh: await measureBareMesh(),
   });
 if (isWanted("deepPages")) results.deepPages = await measureDeepPages();
 if (isWanted("login")) results.login = await measureLogins();
-bare.child.kill();
+bare.stop();
 await database.end();
 await mesh.stop();
 if (isWanted("events")) {
@@ -117,7 +120,7 @@ async function compare(name: string, request: Request): Promise<Record<string, u
     const measured = await putLoad({ origin: mesh.baseUrl, ...load });
     const cpu = perRequest(ours(), measured);
     const messages = ((await countBusMessages()) - sentBefore) / measured.requests;
-    const theirs = countCpu(processes);
+    const theirs = countCpu(bare.processes);
     const bareMeasured = await putLoad({ origin: bare.origin, ...load });
     turns.push({
       ours: measured,
@@ -128,7 +131,7 @@ async function compare(name: string, request: Request): Promise<Record<string, u
     });
   }
   const latencies = turns.flatMap(({ ours }) => ours.latencies);
-  const names = Object.keys(processes).filter((each) => each !== "bare");
+  const names = Object.keys(processes);
   const cpu = Object.fromEntries(
     names.map((each) => [each, round(median(turns.map((turn) => turn.cpu[each] ?? 0)))]),
   );
@@ -163,6 +166,43 @@ async function measureOneClient(): Promise<Record<string, unknown>> {
     oneClientP50Ms: round(median(ours), 2),
     bareOneClientP50Ms: round(median(theirs), 2),
     oneClientRatio: round(median(ours.map((each, turn) => each / (theirs[turn] ?? each))), 2),
+  };
+}
+
+/**
+ * The same hops with nothing on them (support/bare-node.ts): what RabbitMQ and three processes cost on this machine, which
+ * no mesh can have for less but by doing less.
+ */
+async function measureBareMesh(): Promise<Record<string, unknown>> {
+  console.error("[bench] a bare mesh…");
+  const bareMesh = await startBareMesh(mesh);
+  const theirs = { ...bareMesh.processes, ...servers };
+  const load = { request: list, clients: CLIENTS, seconds: SECONDS };
+  await putLoad({ origin: bareMesh.origin, ...load });
+  backends = await findBackends(database);
+  const turns: { rate: number; ratio: number; cpu: number; alone: number; aloneRatio: number }[] = [];
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const ours = await putLoad({ origin: mesh.baseUrl, ...load });
+    const cpu = countCpu(theirs);
+    const measured = await putLoad({ origin: bareMesh.origin, ...load });
+    const micros = Object.values(perRequest(cpu(), measured)).reduce((sum, each) => sum + each, 0);
+    const oursAlone = median((await putLoad({ origin: mesh.baseUrl, ...load, clients: 1 })).latencies);
+    const alone = median((await putLoad({ origin: bareMesh.origin, ...load, clients: 1 })).latencies);
+    turns.push({
+      rate: measured.rate,
+      ratio: ours.rate / measured.rate,
+      cpu: micros,
+      alone,
+      aloneRatio: oursAlone / alone,
+    });
+  }
+  bareMesh.stop();
+  return {
+    ratio: round(median(turns.map(({ ratio }) => ratio)), 3),
+    rate: round(median(turns.map(({ rate }) => rate))),
+    cpuMicrosPerRequest: round(median(turns.map(({ cpu }) => cpu))),
+    oneClientP50Ms: round(median(turns.map(({ alone }) => alone)), 2),
+    oneClientRatio: round(median(turns.map(({ aloneRatio }) => aloneRatio)), 2),
   };
 }
 
@@ -248,7 +288,10 @@ async function measureLogins(): Promise<Record<string, unknown>> {
   };
 }
 
+/** A run of some scenarios is printed alone: the files are of one whole run. */
 function report(): void {
+  for (const [name, result] of Object.entries(results)) console.log(name, JSON.stringify(result));
+  if (wanted.length > 0) return;
   const machine = { cores: availableParallelism(), node: process.version, clients: CLIENTS };
   writeFileSync(join(RESULTS, "latest.json"), `${JSON.stringify({ machine, ...results }, null, 2)}\n`);
   const compared = Object.entries(results).filter(([, { ratio }]) => typeof ratio === "number");
@@ -261,7 +304,6 @@ function report(): void {
     join(RESULTS, "latest.svg"),
     chart("Requests a second through the mesh, as a ratio to a bare server", bars),
   );
-  for (const [name, result] of Object.entries(results)) console.log(name, JSON.stringify(result));
 }
 
 /** Some tasks of each person. */
