@@ -17,7 +17,7 @@ const PEOPLE = 16;
 const CLIENTS = 32;
 /** Many and short: machines change from one second to the next, and a change of a twentieth is to be seen. */
 const TURNS = 60;
-const SECONDS = { clients: 1, oneClient: 0.5 };
+const SECONDS = { warmUp: 10, clients: 1, oneClient: 0.5 };
 
 /**
  * What one turn showed: lists a second of 32 clients, what one client alone waits for a list in milliseconds, and a list's
@@ -58,7 +58,7 @@ async function startMeshOf(folder: string) {
   const database = new Client({ connectionString: mesh.databaseUrl });
   await database.connect();
   const list = readBy(await buildPeople(mesh, database, PEOPLE), "/tasks");
-  await putLoad({ origin: mesh.baseUrl, request: list, clients: CLIENTS, seconds: 2 });
+  await putLoad({ origin: mesh.baseUrl, request: list, clients: CLIENTS, seconds: SECONDS.warmUp });
   return { mesh, database, list };
 }
 
