@@ -49,10 +49,10 @@ const servers: Processes = {
   rabbitmq: () => processesWith("beam.smp"),
   postgres: () => backends,
 };
-const processes: Processes = {
-  ...Object.fromEntries(mesh.processes.map(({ name, child: { pid = 0 } }) => [name, () => [pid]])),
-  ...servers,
-};
+const nodes: Processes = Object.fromEntries(
+  mesh.processes.map(({ name, child: { pid = 0 } }) => [name, () => [pid]]),
+);
+const processes: Processes = { ...nodes, ...servers };
 
 type Request = Load["request"];
 const list = readBy(people, "/tasks");
@@ -137,7 +137,7 @@ async function compare(name: string, request: Request): Promise<Record<string, u
   const cpu = Object.fromEntries(
     names.map((each) => [each, round(median(turns.map((turn) => turn.cpu[each] ?? 0)))]),
   );
-  const nodes = ["api", "auth", "tasks"].reduce((sum, each) => sum + (cpu[each] ?? 0), 0);
+  const cpuMicrosOfNodes = Object.keys(nodes).reduce((sum, each) => sum + (cpu[each] ?? 0), 0);
   const bareCpu = median(turns.map((turn) => turn.bareCpu));
   const cpuMicrosPerRequest = names.reduce((sum, each) => sum + (cpu[each] ?? 0), 0);
   return {
@@ -148,7 +148,7 @@ async function compare(name: string, request: Request): Promise<Record<string, u
     p99Ms: round(quantile(latencies, 0.99), 2),
     busMessagesPerRequest: round(median(turns.map(({ messages }) => messages)), 2),
     cpuMicrosPerRequest,
-    cpuMicrosOfNodes: nodes,
+    cpuMicrosOfNodes,
     cpuMicros: { ...cpu, bare: round(bareCpu) },
     cpuRatio: round(cpuMicrosPerRequest / bareCpu, 2),
   };
@@ -178,33 +178,36 @@ async function measureOneClient(): Promise<Record<string, unknown>> {
 async function measureBareMesh(): Promise<Record<string, unknown>> {
   console.error("[bench] a bare mesh…");
   const bareMesh = await startBareMesh(mesh);
-  const theirs = { ...bareMesh.processes, ...servers };
-  const load = { request: list, clients: CLIENTS, seconds: SECONDS };
-  await putLoad({ origin: bareMesh.origin, ...load, seconds: WARM_UP_SECONDS });
+  await putLoad({ origin: bareMesh.origin, request: list, clients: CLIENTS, seconds: WARM_UP_SECONDS });
   backends = await findBackends(database);
-  const turns: { rate: number; ratio: number; cpu: number; alone: number; aloneRatio: number }[] = [];
-  for (let turn = 0; turn < TURNS; turn += 1) {
-    const ours = await putLoad({ origin: mesh.baseUrl, ...load });
-    const cpu = countCpu(theirs);
-    const measured = await putLoad({ origin: bareMesh.origin, ...load });
+  const measure = async (origin: string, of: Processes) => {
+    const load = { origin, request: list, seconds: SECONDS };
+    const cpu = countCpu({ ...of, ...servers });
+    const measured = await putLoad({ ...load, clients: CLIENTS });
     const micros = Object.values(perRequest(cpu(), measured)).reduce((sum, each) => sum + each, 0);
-    const oursAlone = median((await putLoad({ origin: mesh.baseUrl, ...load, clients: 1 })).latencies);
-    const alone = median((await putLoad({ origin: bareMesh.origin, ...load, clients: 1 })).latencies);
-    turns.push({
-      rate: measured.rate,
-      ratio: ours.rate / measured.rate,
-      cpu: micros,
-      alone,
-      aloneRatio: oursAlone / alone,
-    });
+    const alone = median((await putLoad({ ...load, clients: 1 })).latencies);
+    return { rate: measured.rate, micros, alone };
+  };
+  type Figures = Awaited<ReturnType<typeof measure>>;
+  const turns: { ours: Figures; theirs: Figures }[] = [];
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const ours = await measure(mesh.baseUrl, nodes);
+    turns.push({ ours, theirs: await measure(bareMesh.origin, bareMesh.processes) });
   }
   bareMesh.stop();
+  const theirs = (of: (figures: Figures) => number): number => median(turns.map((turn) => of(turn.theirs)));
+  const ratio = (of: (figures: Figures) => number): number =>
+    round(median(turns.map((turn) => of(turn.ours) / of(turn.theirs))), 3);
   return {
-    ratio: round(median(turns.map(({ ratio }) => ratio)), 3),
-    rate: round(median(turns.map(({ rate }) => rate))),
-    cpuMicrosPerRequest: round(median(turns.map(({ cpu }) => cpu))),
-    oneClientP50Ms: round(median(turns.map(({ alone }) => alone)), 2),
-    oneClientRatio: round(median(turns.map(({ aloneRatio }) => aloneRatio)), 2),
+    ratio: ratio(({ rate }) => rate),
+    rate: round(theirs(({ rate }) => rate)),
+    cpuRatio: ratio(({ micros }) => micros),
+    cpuMicrosPerRequest: round(theirs(({ micros }) => micros)),
+    oneClientRatio: ratio(({ alone }) => alone),
+    oneClientP50Ms: round(
+      theirs(({ alone }) => alone),
+      2,
+    ),
   };
 }
 
