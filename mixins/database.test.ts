@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { UniqueConstraintError } from "sequelize";
 import { databaseQueries } from "../lib/metrics.ts";
 import { createDatabase } from "../tests/support/database.ts";
-import { openDatabase } from "./database.ts";
+import { driver, openDatabase } from "./database.ts";
 import { runOn } from "./statements.ts";
 
 /** A message of PostgreSQL's protocol: its type, its length, its content. */
@@ -23,6 +23,18 @@ describe("a database", () => {
     const database = openDatabase(own.url);
     const [setting] = await runOn(database)("SHOW max_parallel_workers_per_gather", []);
     expect(setting).toEqual({ max_parallel_workers_per_gather: "0" });
+    await database.close();
+    await own.drop();
+  });
+
+  it("opens the connections that it uses, and no other before them to ask what server it is", async () => {
+    const own = await createDatabase();
+    const database = openDatabase(own.url);
+    const connect = jest.spyOn(driver.Client.prototype, "connect");
+    await database.query("SELECT 1");
+    await runOn(database)("SELECT 1", []);
+    expect(connect).toHaveBeenCalledTimes(1);
+    connect.mockRestore();
     await database.close();
     await own.drop();
   });

@@ -33,8 +33,19 @@ class HeardClient extends pg.Client {
   }
 }
 
-/** The driver that every Sequelize of ours uses. */
+/** The driver of `POSTGRES`. */
 export const driver = { ...pg, Client: HeardClient };
+
+/**
+ * What every Sequelize of ours is given. The version is an old one that all have: told none, each pool opens a connection
+ * of its own to ask, and closes it again, before it does anything.
+ */
+export const POSTGRES = {
+  dialect: "postgres",
+  databaseVersion: "14.0.0",
+  dialectModule: driver,
+  logging: false,
+} as const;
 
 /** A pool on one PostgreSQL. Nothing is sent before the first query. */
 export const openDatabase = (
@@ -43,9 +54,7 @@ export const openDatabase = (
   { idleInTransaction = IDLE_TIMEOUT } = {},
 ): Sequelize => {
   const database = new Sequelize(url, {
-    dialect: "postgres",
-    dialectModule: driver,
-    logging: false,
+    ...POSTGRES,
     pool: { acquire: CONNECT_TIMEOUT, ...pool },
     dialectOptions: {
       connectionTimeoutMillis: CONNECT_TIMEOUT,

@@ -4,7 +4,7 @@ import { Sequelize } from "sequelize";
 import { MigrationError, SequelizeStorage, Umzug } from "umzug";
 import { loadEnv } from "../config/env.ts";
 import { sqlState } from "../lib/sql-state.ts";
-import { driver } from "./database.ts";
+import { POSTGRES } from "./database.ts";
 
 /** What a migration file exports as `up` and `down`. */
 export type Migration = (database: Sequelize) => Promise<void>;
@@ -80,12 +80,7 @@ async function migrate(
   url: string,
   work: (umzug: Umzug<Sequelize>) => Promise<void>,
 ): Promise<MigrationStatus> {
-  const database = new Sequelize(url, {
-    dialect: "postgres",
-    dialectModule: driver,
-    logging: false,
-    pool: { max: 1, idle: 600_000 },
-  });
+  const database = new Sequelize(url, { ...POSTGRES, pool: { max: 1, idle: 600_000 } });
   try {
     await database.query("BEGIN");
     await database.query("SELECT pg_advisory_xact_lock(hashtext($1))", {
