@@ -171,10 +171,7 @@ async function measureOneClient(): Promise<Record<string, unknown>> {
   };
 }
 
-/**
- * The same hops with nothing on them (support/bare-node.ts): what RabbitMQ and three processes cost on this machine, which
- * no mesh can have for less but by doing less.
- */
+/** The same hops with nothing on them (support/bare-node.ts): what RabbitMQ and three processes cost on this machine by themselves. */
 async function measureBareMesh(): Promise<Record<string, unknown>> {
   console.error("[bench] a bare mesh…");
   const bareMesh = await startBareMesh(mesh);
