@@ -8,7 +8,7 @@
 import { join, resolve } from "node:path";
 import { Client } from "pg";
 import { startBare } from "./support/bare.ts";
-import { countCpu, findBackends, type Processes, processesWith } from "./support/cpu.ts";
+import { countCpu, findBackends, type Processes, processesOf, processesWith } from "./support/cpu.ts";
 import { putLoad } from "./support/load.ts";
 import { buildPeople, readBy } from "./support/people.ts";
 import { median, quantile } from "./support/statistics.ts";
@@ -65,7 +65,7 @@ async function startMeshOf(folder: string) {
 async function measureMesh({ mesh, database, list }: Awaited<ReturnType<typeof startMeshOf>>): Promise<Turn> {
   const backends = await findBackends(database);
   return measure(mesh.baseUrl, list, {
-    ...Object.fromEntries(mesh.processes.map(({ name, child: { pid = 0 } }) => [name, () => [pid]])),
+    ...processesOf(mesh.processes),
     rabbitmq: () => processesWith("beam.smp"),
     postgres: () => backends,
   });

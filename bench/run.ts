@@ -14,7 +14,7 @@ import { buildPerson } from "../tests/support/client.ts";
 import { startMesh } from "../tests/support/system.ts";
 import { startBare, startBareMesh } from "./support/bare.ts";
 import { chart } from "./support/chart.ts";
-import { countCpu, findBackends, type Processes, processesWith } from "./support/cpu.ts";
+import { countCpu, findBackends, type Processes, processesOf, processesWith } from "./support/cpu.ts";
 import { type Load, type Measured, putLoad } from "./support/load.ts";
 import { buildPeople, fillTasks, personOf, readBy } from "./support/people.ts";
 import { median, quantile } from "./support/statistics.ts";
@@ -49,9 +49,7 @@ const servers: Processes = {
   rabbitmq: () => processesWith("beam.smp"),
   postgres: () => backends,
 };
-const nodes: Processes = Object.fromEntries(
-  mesh.processes.map(({ name, child: { pid = 0 } }) => [name, () => [pid]]),
-);
+const nodes = processesOf(mesh.processes);
 const processes: Processes = { ...nodes, ...servers };
 
 type Request = Load["request"];
@@ -171,7 +169,7 @@ async function measureOneClient(): Promise<Record<string, unknown>> {
   };
 }
 
-/** The same hops with nothing on them (support/bare-node.ts): what RabbitMQ and three processes cost on this machine by themselves. */
+/** The same hops with nothing on them (support/bare-node.ts): what RabbitMQ and three processes cost by themselves. */
 async function measureBareMesh(): Promise<Record<string, unknown>> {
   console.error("[bench] a bare mesh…");
   const bareMesh = await startBareMesh(mesh);

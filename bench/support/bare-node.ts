@@ -46,12 +46,12 @@ const roles: Record<string, () => Promise<void>> = {
   async tasks() {
     const pool = new Pool({ connectionString: DATABASE_URL, max: 10 });
     await take(async (number, userId) => {
-      const { rows } = await pool.query({
+      const { rows } = await pool.query<{ text: string }>({
         name: "listText",
         text: STATEMENTS.listText,
         values: [userId],
       });
-      send("api", number, rows[0].text);
+      send("api", number, rows[0]?.text ?? "");
     });
   },
 

@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Client } from "pg";
 
@@ -17,6 +18,10 @@ function cpuOf(pid: number): number {
 
 /** Processes by name, as they are when it is asked. */
 export type Processes = Record<string, () => number[]>;
+
+/** Those of a system that tests/support started. */
+export const processesOf = (started: { name: string; child: ChildProcess }[]): Processes =>
+  Object.fromEntries(started.map(({ name, child: { pid = 0 } }) => [name, () => [pid]]));
 
 /** Starts to count; the returned function gives microseconds by name. */
 export function countCpu(processes: Processes): () => Record<string, number> {
