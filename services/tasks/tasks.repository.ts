@@ -5,7 +5,7 @@ import { createChangeQueries } from "./changes.repository.ts";
 import { createDateQueries } from "./dates.repository.ts";
 import type { TaskFilter } from "./filters.logic.ts";
 import { defineTask, type TaskRow } from "./models/task.model.ts";
-import { countSql, type ListQuery, listSql, type SortOrder, TASK_JSON } from "./tasks.sql.ts";
+import { countSql, type ListQuery, pageSql, type SortOrder } from "./tasks.sql.ts";
 import { createTextQueries } from "./texts.repository.ts";
 import { createTrashQueries } from "./trash.repository.ts";
 import { createWriteQueries, type RowPatch, type Write, type Written } from "./writes.repository.ts";
@@ -19,6 +19,22 @@ export interface ListedRow {
   /** 1 to 6. */
   relevance?: number;
 }
+
+/** As `pageSql` reads it; without tasks, there is nothing of any. */
+interface ListedPage {
+  json: string | null;
+  dueAt?: (Date | null)[] | null;
+  relevance?: number[] | null;
+}
+
+const rowsOf = ({ json = null, dueAt, relevance }: Partial<ListedPage> = {}): ListedRow[] =>
+  json === null
+    ? []
+    : json.split("\n").map((task, n) => ({
+        json: task,
+        ...(dueAt ? { dueAt: dueAt[n] ?? null } : {}),
+        ...(relevance ? { relevance: relevance[n] ?? 0 } : {}),
+      }));
 
 export type TaskQueries = ReturnType<typeof createTaskQueries>;
 export type TaskRepository = ReturnType<typeof createTaskRepository>;
@@ -43,9 +59,10 @@ function createTaskQueries(Task: ModelStatic<Model<TaskRow>>, run: Run) {
       return found ?? null;
     },
 
-    list(userId: string, query: ListQuery): Promise<ListedRow[]> {
-      const { sql, bind } = listSql(TASK_JSON, userId, query);
-      return run(sql, bind, isPlain(query) ? { prepared: "pipelined" } : {});
+    async list(userId: string, query: ListQuery): Promise<ListedRow[]> {
+      const { sql, bind } = pageSql(userId, query);
+      const [page] = await run<ListedPage>(sql, bind, isPlain(query) ? { prepared: "pipelined" } : {});
+      return rowsOf(page);
     },
 
     async count(userId: string, filter: TaskFilter): Promise<number> {
