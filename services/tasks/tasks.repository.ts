@@ -15,26 +15,24 @@ export type { ListQuery, RowPatch, SortOrder, TaskRow, Write, Written };
 /** A task as people see it, as JSON, and what else its place in the order depends on. */
 export interface ListedRow {
   json: string;
-  dueAt?: Date | null;
+  dueAt: Date | null | undefined;
   /** 1 to 6. */
-  relevance?: number;
+  relevance: number | undefined;
 }
 
-/** As `pageSql` reads it; without tasks, there is nothing of any. */
+/** As `pageSql` reads it: all `null` of no tasks. */
 interface ListedPage {
   json: string | null;
   dueAt?: (Date | null)[] | null;
   relevance?: number[] | null;
 }
 
-const rowsOf = ({ json = null, dueAt, relevance }: Partial<ListedPage> = {}): ListedRow[] =>
-  json === null
-    ? []
-    : json.split("\n").map((task, n) => ({
-        json: task,
-        ...(dueAt ? { dueAt: dueAt[n] ?? null } : {}),
-        ...(relevance ? { relevance: relevance[n] ?? 0 } : {}),
-      }));
+const rowsOf = (page?: ListedPage): ListedRow[] =>
+  (page?.json?.split("\n") ?? []).map((json, n) => ({
+    json,
+    dueAt: page?.dueAt?.[n],
+    relevance: page?.relevance?.[n],
+  }));
 
 export type TaskQueries = ReturnType<typeof createTaskQueries>;
 export type TaskRepository = ReturnType<typeof createTaskRepository>;
