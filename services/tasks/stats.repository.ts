@@ -1,5 +1,5 @@
 import { QueryTypes, type Sequelize } from "sequelize";
-import { ownedBy } from "./tasks.sql.ts";
+import { ownedBy } from "./filters.sql.ts";
 
 /** What is counted, in instants: rules of days and zones are the logic's. */
 export interface StatsQuery {
