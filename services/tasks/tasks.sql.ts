@@ -19,7 +19,7 @@ const INSTANT = (column: string): string =>
  * A task as people see it, as JSON. `toTaskView` makes the same of a row, which a test holds; for a page of tasks this
  * costs a fraction of it.
  */
-export const TASK_JSON = `(SELECT row_to_json(task)::text FROM (
+const TASK_JSON = `(SELECT row_to_json(task)::text FROM (
     SELECT id, user_id AS "userId", title, description, status,
            (ARRAY['${PRIORITIES.join("','")}'])[priority + 1] AS priority,
            coalesce(due_on::text, ${INSTANT("due_at")}) AS due, tags, ${INSTANT("completed_at")} AS "completedAt", version,
